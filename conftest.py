@@ -1,0 +1,32 @@
+"""Test configuration: strict promotion, two fake CPU devices, a home of its own for every run of the tests."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def user_home() -> Path:
+    """The reader's own JAXVISION_HOME, for tests that need real data; skips where the variable is not set."""
+    value = os.environ.get("JAXVISION_HOME")
+    if not value:
+        pytest.skip("JAXVISION_HOME is not set: real data and pretrained weights are needed here")
+    return Path(value)
+
+
+@pytest.fixture
+def needs(user_home):
+    """`needs("weights/squeezenet1_1.safetensors")` gives the file's path in the reader's home or skips, saying which."""
+
+    def path(name: str) -> Path:
+        if not (user_home / name).exists():
+            pytest.skip(f"{name} is not in JAXVISION_HOME ({user_home})")
+        return user_home / name
+
+    return path
