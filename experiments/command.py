@@ -1,0 +1,118 @@
+"""The one way from a terminal to an experiment: flags from its `Config`, a sentence for what the reader can mend."""
+
+import errno
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from jaxvision.errors import InputError
+
+C = TypeVar("C")
+
+MENDABLE = 2  # exit code: the input or the machine is at fault and the sentence says how to mend it
+INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+
+
+def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | None = None) -> None:
+    """Runs `main(config)` as a command: flags in, results and sentences out.
+
+    The flags are the fields of the frozen dataclass `config`, their help the fields' docstrings or comments, and the
+    description the docstring of the module that `main` is in. What the reader can mend (`InputError`, `OSError`,
+    `FloatingPointError`) becomes one sentence on standard error and exit code 2, Ctrl-C a sentence and exit code 130;
+    anything else is a bug and keeps its traceback.
+
+    Args:
+        main: takes the resolved `config`; its result's `run_dir`, where there is one, is printed as the last line.
+        config: the frozen dataclass whose fields are the flags.
+        args: the words of the command line; None reads `sys.argv`.
+
+    Raises:
+        SystemExit: with code 2 (bad input or bad flags) or 130 (Ctrl-C); a success returns.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Config:
+        ...     sides: int = 6
+        >>> command(lambda config: print("rolled", config.sides), Config, args=["--sides", "4"])
+        rolled 4
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    module = sys.modules[main.__module__]
+    spec = getattr(module, "__spec__", None)
+    program = f"python -m {spec.name if spec else module.__name__}"
+    try:
+        # strip: tyro shows the description as it is, and a module's docstring ends in a newline
+        resolved = tyro.cli(config, prog=program, description=(module.__doc__ or "").strip(), args=words)
+        result = main(resolved)
+    except (InputError, FloatingPointError) as error:
+        _leave(str(error), MENDABLE)
+    except KeyboardInterrupt:
+        _leave(_interrupted(program, config, words), INTERRUPTED)
+    except Exception as error:
+        sentence = machine_sentence(error)
+        if sentence is None:
+            raise
+        _leave(sentence, MENDABLE)
+    else:
+        run_dir = getattr(result, "run_dir", None)
+        if run_dir is not None:
+            print(f"Results are in {run_dir}")
+
+
+def machine_sentence(error: BaseException) -> str | None:
+    """One sentence for a failure of disk or files, wherever in the chain of causes it lies; None for anything else.
+
+    Libraries that write through their own I/O (safetensors, Orbax) raise errors of their own for a full disk, hence
+    the look at causes and text.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        What went wrong and how to mend it, or None where the error is not the machine's.
+
+    Example:
+        >>> machine_sentence(OSError(errno.ENOSPC, "No space left on device", "runs/a.png"))
+        'The disk is full while writing runs/a.png: free some space or choose another folder with --run-dir'
+        >>> machine_sentence(KeyError("x")) is None
+        True
+    """
+    for link in _chain(error):
+        full = isinstance(link, OSError) and link.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left on device" in str(link):
+            path = getattr(link, "filename", None)
+            where = f" while writing {path}" if path else ""
+            return f"The disk is full{where}: free some space or choose another folder with --run-dir"
+    if not isinstance(error, OSError):
+        return None
+    path = error.filename
+    if path is None:
+        return str(error) or type(error).__name__
+    unwritable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.errno in unwritable:
+        return f"Cannot use {path} ({reason}): choose a file or folder that may be read and written, see --run-dir"
+    return f"Cannot use {path} ({reason}): check the path"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _interrupted(program: str, config: type, words: Sequence[str]) -> str:
+    if "resume" not in getattr(config, "__dataclass_fields__", {}):
+        return "Interrupted: what was finished is kept in the run directory, the same command starts again"
+    again = shlex.join([word for word in words if word not in ("--resume", "--no-resume")] + ["--resume"])
+    return f"Interrupted: go on with `{program} {again}`"
+
+
+def _leave(sentence: str, code: int) -> None:
+    # One line whatever the error's text held, so that a script can show it as it is.
+    print(" ".join(sentence.split()), file=sys.stderr)
+    raise SystemExit(code)
