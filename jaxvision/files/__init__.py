@@ -1,1 +1,22 @@
-""""""
+"""Where files live and how they get there: the home folder, checked downloads, writes that are whole or absent.
+
+Standard library and rich only, so that every room above may use it.
+"""
+
+from jaxvision.files.digest import digest, sha256
+from jaxvision.files.download import fetch
+from jaxvision.files.places import home, offline
+from jaxvision.files.published import PublishedFile, verify
+from jaxvision.files.writing import atomic_write, writing_error
+
+__all__ = [
+    "PublishedFile",
+    "atomic_write",
+    "digest",
+    "fetch",
+    "home",
+    "offline",
+    "sha256",
+    "verify",
+    "writing_error",
+]
