@@ -1,0 +1,281 @@
+"""Figures a person would put in a paper: one typography, perceptual colour maps, no chart junk.
+
+Every function takes arrays on the host and returns a matplotlib `Figure`; `save` writes it whole or not at all.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxvision.files import atomic_write
+
+Image = Float[np.ndarray, "h w c"]
+Images = Float[np.ndarray, "n h w c"]
+Bars = Sequence[tuple[str, float]]  # (class name, probability), most likely first
+
+INK, GREY, RULE = "#1f2328", "#6b7280", "#d5d9de"
+BLUE, ORANGE = "#8fb3e0", "#f0ad62"  # told apart by every common form of colour blindness
+HEAT = "inferno"
+DPI = 150
+CELL = 1.75  # inches a picture is wide
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+    "font.size": 8,
+    "text.color": INK,
+    "axes.titlesize": 8,
+    "axes.titlepad": 4,
+    "axes.labelcolor": GREY,
+    "axes.edgecolor": RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "image.interpolation": "nearest",
+}
+
+
+def short_name(name: str, width: int = 18) -> str:
+    """The first synonym of a class name, cut at `width` characters.
+
+    Args:
+        name: a class name, its synonyms separated by commas.
+        width: most characters kept; a longer name ends in an ellipsis.
+
+    Returns:
+        The short name.
+
+    Example:
+        >>> short_name("tiger cat, felis")
+        'tiger cat'
+        >>> short_name("German short-haired pointer")
+        'German short-hair…'
+    """
+    first = name.split(",")[0].strip()
+    return first if len(first) <= width else first[: width - 1].rstrip() + "…"
+
+
+def percent(probability: float) -> str:
+    """A probability as a reader writes it: whole percents, and never a rounded 0 or 100.
+
+    Example:
+        >>> percent(0.934), percent(0.0004), percent(0.9999)
+        ('93 %', '<1 %', '>99 %')
+    """
+    if probability < 0.005:
+        return "<1 %"
+    return ">99 %" if probability >= 0.995 else f"{100 * probability:.0f} %"
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes a figure as PNG, whole or not at all.
+
+    Args:
+        figure: what to write.
+        path: where, its folder made where missing.
+
+    Returns:
+        `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "jaxvision"})
+    return path
+
+
+def heat(values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Image:
+    """A map as colours of a perceptual scale, black where nothing matters.
+
+    Args:
+        values: `(h, w)`, non-negative, any unit.
+        clip: percentile shown as the brightest colour, so that one pixel does not darken the rest.
+
+    Returns:
+        `(h, w, 3)` in [0, 1].
+
+    References:
+        Smilkov et al., "SmoothGrad: removing noise by adding noise", https://arxiv.org/abs/1706.03825, 2017,
+        section 3.1 (the percentile).
+    """
+    return np.asarray(matplotlib.colormaps[HEAT](_unit(values, clip))[..., :3], np.float32)
+
+
+def overlay(photograph: Image, values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Image:
+    """The map laid over its photograph: the photograph in dim grey, the map as light on it.
+
+    Args:
+        photograph: `(h, w, c)` in [0, 1].
+        values: `(h, w)`, non-negative.
+        clip: as in `heat`.
+
+    Returns:
+        `(h, w, 3)` in [0, 1].
+    """
+    weight = _unit(values, clip)[..., None] ** 0.7  # lifts middling values, which would drown in the photograph
+    grey = np.repeat(photograph.mean(axis=-1, keepdims=True), 3, axis=-1)
+    return np.asarray((1 - weight) * (0.15 + 0.55 * grey) + weight * heat(values, clip=clip), np.float32)
+
+
+def saliency_sheet(photographs: Images, maps: Float[np.ndarray, "n h w"], captions: Sequence[str]) -> Figure:
+    """Photograph, saliency map and overlay under each other, one column an image, at most six columns a row.
+
+    Args:
+        photographs: `(n, h, w, c)` in [0, 1].
+        maps: `(n, h, w)`, non-negative.
+        captions: `n` texts above the columns (two lines read best).
+
+    Returns:
+        The figure.
+
+    References:
+        Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", https://arxiv.org/abs/1312.6034, 2013,
+        figure 2.
+    """
+    columns = min(6, len(photographs))
+    blocks = -(-len(photographs) // columns)
+    names = ("photograph", "saliency", "overlay")
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _pictures(3 * blocks, columns, heading=0.32 * blocks)
+        for i, (photograph, values, caption) in enumerate(zip(photographs, maps, captions, strict=True)):
+            block, column = divmod(i, columns)
+            for row, picture in enumerate((photograph, heat(values), overlay(photograph, values))):
+                _show(axes[3 * block + row, column], picture, title=caption if row == 0 else None)
+                if column == 0:
+                    axes[3 * block + row, 0].set_ylabel(names[row])
+    return figure
+
+
+def fooling_sheet(
+    photograph: Image,
+    fooled: Images,
+    *,
+    bars: Sequence[Bars],
+    titles: Sequence[str],
+    targets: Sequence[str],
+    factor: int,
+) -> Figure:
+    """A photograph and what it was turned into, the change magnified, and what the network says of each.
+
+    Args:
+        photograph: `(h, w, c)` in [0, 1].
+        fooled: `(n, h, w, c)`, the same photograph fooled towards each of `n` classes.
+        bars: `n + 1` lists of the most likely classes: of the photograph, then of each fooled image.
+        titles: `n + 1` texts above the columns.
+        targets: `n` class names, the bar in colour below each fooled image.
+        factor: what the change is multiplied by before it is shown around mid-grey.
+
+    Returns:
+        The figure: a column for the photograph, then one for each target.
+
+    References:
+        Szegedy et al., "Intriguing properties of neural networks", https://arxiv.org/abs/1312.6199, 2013, figure 5.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _pictures(3, 1 + len(fooled), heights=(1, 1, 0.62), heading=0.3)
+        changes = [np.clip(0.5 + factor * (image - photograph), 0, 1) for image in fooled]
+        for column, picture in enumerate((photograph, *fooled)):
+            _show(axes[0, column], picture, title=titles[column])
+            marked = targets[column - 1] if column else bars[0][0][0]
+            _bars(axes[2, column], bars[column], marked, ORANGE if column else BLUE)
+        for column, change in enumerate(changes, start=1):
+            _show(axes[1, column], change)
+        axes[1, 0].text(0.98, 0.5, f"the change,\n{factor} times\nmagnified", ha="right", va="center", color=GREY)
+    return figure
+
+
+def class_sheet(images: Images, names: Sequence[str], probabilities: Sequence[float], *, columns: int = 5) -> Figure:
+    """A contact sheet of classes, each with the probability the network gives the class it was made for.
+
+    Args:
+        images: `(n, h, w, c)` in [0, 1].
+        names: `n` class names.
+        probabilities: `n` values in [0, 1].
+        columns: pictures in a row.
+
+    Returns:
+        The figure.
+
+    References:
+        Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", https://arxiv.org/abs/1312.6034, 2013,
+        figure 1.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _pictures(rows, columns, heading=0.3 * rows)
+        for axis, image, name, probability in zip(axes.flat, images, names, probabilities, strict=False):
+            _show(axis, image, title=f"{short_name(name)}  {percent(probability)}")
+    return figure
+
+
+def film_strip(
+    frames: Float[np.ndarray, "t n h w c"],
+    steps: Sequence[int],
+    names: Sequence[str],
+    probabilities: Float[np.ndarray, "t n"],
+) -> Figure:
+    """How images came about: one row a class, one column a step.
+
+    Args:
+        frames: `(t, n, h, w, c)` in [0, 1].
+        steps: `t` step counts.
+        names: `n` class names.
+        probabilities: `(t, n)`, of each row's class.
+
+    Returns:
+        The figure.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _pictures(len(names), len(steps), cell=1.3, heading=0.19 * len(names) + 0.15)
+        for (row, column), axis in np.ndenumerate(axes):
+            title = f"step {steps[column]}" if row == 0 else None
+            _show(axis, frames[column, row], title=title)
+            axis.set_xlabel(percent(float(probabilities[column, row])), labelpad=2, color=GREY, fontsize=7)
+            if column == 0:
+                axis.set_ylabel(textwrap.fill(short_name(names[row], 24), 14))
+    return figure
+
+
+def _unit(values: Float[np.ndarray, "h w"], clip: float) -> Float[np.ndarray, "h w"]:
+    top = float(np.percentile(values, clip)) or float(values.max()) or 1.0
+    return np.clip(values / top, 0, 1)
+
+
+def _pictures(
+    rows: int, columns: int, *, heights: Sequence[float] | None = None, cell: float = CELL, heading: float = 0.0
+) -> tuple[Figure, np.ndarray]:
+    heights = heights or [1.0] * rows
+    figure = Figure(figsize=(columns * cell + 0.3, sum(heights) * cell + heading), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _show(axis: Axes, picture: Image, *, title: str | None = None) -> None:
+    # A grey image has one channel; matplotlib wants two axes or three channels.
+    axis.imshow(np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else np.clip(picture, 0, 1))
+    if title is not None:
+        axis.set_title(title)
+
+
+def _bars(axis: Axes, bars: Bars, marked: str, colour: str) -> None:
+    """Horizontal bars with the class names on them, the class `marked` in colour."""
+    values = [value for _, value in bars]
+    colours = [colour if name == marked else "#c4cad2" for name, _ in bars]
+    axis.barh(range(len(bars)), values, height=0.78, color=colours)
+    for row, (name, value) in enumerate(bars):
+        axis.text(0.02, row, short_name(name), va="center", fontsize=7)
+        axis.text(1.0, row, percent(value), va="center", ha="right", fontsize=7, color=GREY if value < 0.8 else INK)
+    axis.set(xlim=(0, 1), ylim=(len(bars) - 0.4, -0.6))

@@ -1,0 +1,181 @@
+"""One HTML page that opens from disk: pictures first, then what they are, the command that made them, the numbers.
+
+The page is plain HTML and CSS: no scripts, no fonts or files from elsewhere, pictures by relative path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+
+from jaxvision.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file below the page's folder, and what one sees on it."""
+
+    path: Path
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One section of the page.
+
+    Args:
+        name: a short word, the section's anchor.
+        title: its heading.
+        pictures: shown above everything else.
+        text: paragraphs, plain text.
+        command: what makes the same from a terminal.
+        numbers: name and value, both as they are to be read.
+        paper: where the method comes from, and its link.
+    """
+
+    name: str
+    title: str
+    pictures: tuple[Picture, ...]
+    text: tuple[str, ...]
+    command: str
+    numbers: tuple[tuple[str, str], ...]
+    paper: tuple[str, str] | None = None
+
+
+def write_page(path: Path, title: str, lead: Sequence[str], exhibits: Sequence[Exhibit], footer: str) -> Path:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: the HTML file; every picture lies in its folder or below.
+        title: the page's heading.
+        lead: paragraphs below it.
+        exhibits: the sections in reading order.
+        footer: one line at the end.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: if a picture lies outside the page's folder (the page could not be moved).
+    """
+    sections = "\n".join(_section(exhibit, path.parent) for exhibit in exhibits)
+    links = "\n".join(f'<a href="#{escape(e.name)}">{escape(e.title)}</a>' for e in exhibits)
+    body = f"""<header>
+<h1>{escape(title)}</h1>
+{_paragraphs(lead)}
+<nav aria-label="Exhibits">
+{links}
+</nav>
+</header>
+<main>
+{sections}
+</main>
+<footer><p>{escape(footer)}</p></footer>"""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(_PAGE.format(title=escape(title), style=_STYLE, body=body).encode())
+    return path
+
+
+def _section(exhibit: Exhibit, folder: Path) -> str:
+    figures = "\n".join(_figure(picture, folder) for picture in exhibit.pictures)
+    numbers = "\n".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in exhibit.numbers)
+    paper = ""
+    if exhibit.paper:
+        words, link = exhibit.paper
+        paper = f'<p class="paper"><a href="{escape(link)}">{escape(words)}</a></p>'
+    return f"""<section id="{escape(exhibit.name)}">
+{figures}
+<h2>{escape(exhibit.title)}</h2>
+{_paragraphs(exhibit.text)}
+<pre tabindex="0"><code>{escape(exhibit.command)}</code></pre>
+<dl>
+{numbers}
+</dl>
+{paper}
+</section>"""
+
+
+def _figure(picture: Picture, folder: Path) -> str:
+    inside = picture.path.resolve().relative_to(folder.resolve())
+    source = quote(inside.as_posix())
+    with Image.open(picture.path) as image:
+        width, height = image.size
+    caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
+    # The size lets the page lie still while it loads; the link shows the picture in full on a narrow screen.
+    return (
+        f'<figure><a href="{source}"><img src="{source}" width="{width}" height="{height}" '
+        f'alt="{escape(picture.alt)}"></a>{caption}</figure>'
+    )
+
+
+def _paragraphs(texts: Sequence[str]) -> str:
+    return "\n".join(f"<p>{escape(text)}</p>" for text in texts)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+_STYLE = """\
+:root {
+  --paper: #fbfaf7; --card: #ffffff; --ink: #1f2328; --soft: #5d6673; --rule: #e4e1da; --accent: #a4511b;
+  --code: #f3f0ea; --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, serif;
+  --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #16181b; --card: #f7f7f5; --ink: #e7e5e0; --soft: #a0a6af; --rule: #2d3136; --accent: #e8a063;
+    --code: #202327;
+  }
+  figure a { filter: brightness(0.92); }
+}
+* { box-sizing: border-box; }
+html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.6 var(--serif); }
+header, main, footer { max-width: 72rem; margin: 0 auto; padding: 0 clamp(1rem, 4vw, 2.5rem); }
+header { padding-top: clamp(2.5rem, 8vw, 5rem); }
+h1 { font-size: clamp(2.4rem, 7vw, 3.8rem); font-weight: 500; line-height: 1.05; letter-spacing: -0.02em;
+  margin: 0 0 1.2rem; }
+h2 { font-size: clamp(1.5rem, 4vw, 2rem); font-weight: 500; line-height: 1.2; margin: 1.8rem 0 0.6rem; }
+p { max-width: 40em; margin: 0 0 0.9em; text-wrap: pretty; }
+header p:first-of-type { font-size: 1.25rem; line-height: 1.5; }
+header p:not(:first-of-type) { color: var(--soft); }
+nav { display: flex; flex-wrap: wrap; gap: 0.4rem 1.4rem; margin-top: 1.6rem; padding: 0.8rem 0;
+  border-block: 1px solid var(--rule); font: 0.9rem/1.5 var(--sans); }
+a { color: var(--accent); text-decoration: none; }
+a:hover, a:focus-visible { text-decoration: underline; text-underline-offset: 0.2em; }
+section { padding: clamp(2.2rem, 6vw, 4rem) 0; border-bottom: 1px solid var(--rule); scroll-margin-top: 1rem; }
+section:last-child { border-bottom: 0; }
+figure { margin: 0 0 1.2rem; }
+figure a { display: block; background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
+  padding: clamp(0.4rem, 1.5vw, 1rem); }
+figure img { display: block; width: auto; max-width: 100%; height: auto; margin: 0 auto; }
+figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); margin-top: 0.5rem; max-width: 60em; }
+pre { font: 0.875rem/1.6 var(--mono); background: var(--code); border-radius: 8px; padding: 0.8rem 1rem;
+  margin: 1.2rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre code::before { content: "$ "; color: var(--soft); }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: 1rem 1.6rem; margin: 1.4rem 0; }
+dt { font: 0.8125rem/1.4 var(--sans); color: var(--soft); }
+dd { margin: 0.1rem 0 0; font-size: 1.2rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
+.paper { font: 0.875rem/1.5 var(--sans); margin: 0; max-width: none; }
+footer { font: 0.875rem/1.5 var(--sans); color: var(--soft); padding-bottom: 3rem; }
+"""
