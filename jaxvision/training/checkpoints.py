@@ -1,0 +1,290 @@
+"""Checkpoints that are whole or absent, and whose every byte is checked before it is believed.
+
+A checkpoint is a folder `step-00001000`: Orbax's arrays, `tree.json` with each leaf's name, shape and dtype, and
+`SHA256SUMS` over all files, so that `sha256sum -c SHA256SUMS` checks it by hand. Orbax alone loads a flipped byte
+without a word.
+"""
+
+import errno
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+from orbax.checkpoint import v1 as orbax
+
+from jaxvision.errors import InputError
+from jaxvision.files import sha256, writing_error
+
+SUMS = "SHA256SUMS"
+TREE = "tree.json"
+ARRAYS = "arrays"
+_NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
+
+
+class Latest(NamedTuple):
+    """The newest checkpoint that is intact, and a sentence for each newer one that was passed over."""
+
+    path: Path
+    skipped: tuple[str, ...]
+
+
+def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = None, keep: int = 3) -> Path:
+    """Writes the state as a new checkpoint in `directory`; older ones beyond the newest `keep` are removed.
+
+    Everything is written into a hidden folder beside, flushed to the disk and renamed as the last act: whenever the
+    process dies, what has the name of a checkpoint is one. One process at a time may write to a directory.
+
+    Args:
+        directory: the folder of checkpoints, made as needed.
+        state: a pytree of arrays; typed keys are allowed.
+        step: the number in its name; None takes `state.step`.
+        keep: how many of the newest to keep, at least 1.
+
+    Returns:
+        The new checkpoint's folder.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save(folder, {"weights": jnp.ones(3)}, step=7)
+        ...     path.name, load(path, {"weights": jnp.zeros(3)})
+        ('step-00000007', {'weights': Array([1., 1., 1.], dtype=float32)})
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be at least 1, got {keep}")
+    directory = Path(directory).absolute()
+    step = int(state.step) if step is None else step
+    beside = directory / f".step-{step:08d}.{secrets.token_hex(4)}.partial"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for leftover in directory.glob(".step-*.partial"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        beside.mkdir()
+        _write(beside, state)
+        path = directory / _free_name(directory, step)
+        beside.rename(path)
+        _flush(directory)
+    except OSError as error:
+        raise writing_error(directory, error) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    twins = [other for other in found(directory) if _order(other)[0] == step and other != path]
+    for old in [*twins, *[other for other in found(directory) if other not in twins][keep:]]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def load(checkpoint: str | os.PathLike[str], template: Any) -> Any:
+    """Reads a checkpoint into the structure, dtypes and devices of `template`, after checking every byte.
+
+    Args:
+        checkpoint: a folder that `save` made.
+        template: a pytree like the one saved, of arrays or `jax.ShapeDtypeStruct`; where a leaf has a sharding, the
+            loaded array gets it, however many devices wrote the checkpoint.
+
+    Returns:
+        The state, structured as `template`.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or of another structure, shape or dtype than `template`.
+    """
+    checkpoint = Path(checkpoint).absolute()
+    verify(checkpoint)
+    saved = json.loads((checkpoint / TREE).read_text(encoding="utf-8"))["leaves"]
+    leaves = _named(template)
+    _require_match(checkpoint, saved, {name: _describe(leaf) for name, leaf in leaves.items()})
+    targets = {name: _target(leaf) for name, leaf in leaves.items() if leaf.size}
+    with _quiet():
+        try:
+            arrays = orbax.load(str(checkpoint / ARRAYS), targets) if targets else {}
+        except Exception as error:  # Orbax raises bare exceptions; the bytes are as written, so this is unexpected
+            raise InputError(f"{checkpoint} cannot be read by Orbax ({error}): resume from another one") from error
+    values = [_untarget(leaf, arrays.get(name)) for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(template), values)
+
+
+def verify(checkpoint: str | os.PathLike[str]) -> None:
+    """Checks that the checkpoint's files are exactly those of its `SHA256SUMS`, byte for byte.
+
+    Args:
+        checkpoint: a folder that `save` made.
+
+    Raises:
+        InputError: a file is missing, added or changed; the sentence names it.
+    """
+    checkpoint = Path(checkpoint)
+    mend = "remove that folder or resume from another checkpoint"
+    if not (checkpoint / SUMS).is_file():
+        raise InputError(f"{checkpoint} is not a whole checkpoint (it has no {SUMS}): {mend}")
+    try:
+        lines = (checkpoint / SUMS).read_text(encoding="utf-8").splitlines()
+        expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        present = {name: sha256(checkpoint / name) for name in _files(checkpoint)}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{checkpoint} cannot be read ({error}): {mend}") from error
+    for name in sorted(expected.keys() | present.keys()):
+        if expected.get(name) != present.get(name):
+            state = "is missing" if name not in present else "was added" if name not in expected else "has changed"
+            raise InputError(f"{checkpoint} is damaged ({name} {state} since it was written): {mend}")
+
+
+def found(directory: str | os.PathLike[str]) -> list[Path]:
+    """The checkpoints of a folder, intact or not, newest first.
+
+    Args:
+        directory: the folder given to `save`; it need not exist.
+
+    Returns:
+        Their folders.
+    """
+    directory = Path(directory)
+    paths = directory.iterdir() if directory.is_dir() else ()
+    return sorted((path for path in paths if _NAME.fullmatch(path.name)), key=_order, reverse=True)
+
+
+def latest(directory: str | os.PathLike[str]) -> Latest:
+    """The newest intact checkpoint of a folder.
+
+    Args:
+        directory: the folder given to `save`.
+
+    Returns:
+        Its path and, for every newer one that is damaged, the sentence that says so.
+
+    Raises:
+        InputError: there is no intact checkpoint.
+    """
+    skipped = []
+    for path in found(Path(directory).absolute()):
+        try:
+            verify(path)
+        except InputError as error:
+            skipped.append(str(error))
+        else:
+            return Latest(path, tuple(skipped))
+    held = f"only damaged ones: {'; '.join(skipped)}" if skipped else "none"
+    raise InputError(f"{directory} was expected to hold a checkpoint and holds {held}: start the run again")
+
+
+def _write(folder: Path, state: Any) -> None:
+    """Arrays, their description and the sums of both, flushed to the disk."""
+    leaves = _named(jax.tree.map(_as_array, state))
+    # Orbax refuses arrays of size zero; their shape in the description says all.
+    arrays = {name: _raw(leaf) for name, leaf in leaves.items() if leaf.size}
+    with _quiet():
+        try:
+            if arrays:
+                orbax.save(str(folder / ARRAYS), arrays)
+        except ValueError as error:  # tensorstore has its own errors for the operating system's
+            code = re.search(r"os_error_code='(\d+)'", str(error))
+            if code is None:
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
+    tree = {"format": 1, "leaves": {name: _describe(leaf) for name, leaf in leaves.items()}}
+    (folder / TREE).write_text(json.dumps(tree, indent=1), encoding="utf-8")
+    sums = "".join(f"{sha256(folder / name)}  {name}\n" for name in _files(folder))
+    (folder / SUMS).write_text(sums, encoding="utf-8")
+    for path in [*folder.rglob("*"), folder]:
+        _flush(path)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
+
+
+def _flush(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        # Not every system can open or flush a folder; the rename is then as durable as that system makes it.
+
+
+def _order(path: Path) -> tuple[int, int]:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1]), int(match[2] or 0)
+
+
+def _free_name(directory: Path, step: int) -> str:
+    """A second checkpoint of one step gets a name of its own: no moment may be without an intact one."""
+    taken = [_order(path)[1] for path in found(directory) if _order(path)[0] == step]
+    return f"step-{step:08d}-{max(taken) + 1}" if taken else f"step-{step:08d}"
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/") or "state": leaf for path, leaf in leaves}
+
+
+def _as_array(leaf: Any) -> Array:
+    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw(leaf: Array) -> Array:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf  # Orbax knows no typed keys
+
+
+def _describe(leaf: Any) -> dict[str, Any]:
+    return {"dtype": str(leaf.dtype), "shape": list(leaf.shape)}  # a key's dtype names its generator
+
+
+def _target(leaf: Any) -> jax.ShapeDtypeStruct:
+    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    # A key's sharding is that of its words but for their own axis: words are loaded onto one device and stay there.
+    own = None if _is_key(leaf) else getattr(leaf, "sharding", None)
+    sharding = own or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(raw.shape, raw.dtype, sharding=sharding)
+
+
+def _untarget(leaf: Any, raw: Array | None) -> Array:
+    if raw is None:
+        return jnp.zeros(leaf.shape, leaf.dtype)
+    return jax.random.wrap_key_data(raw, impl=str(leaf.dtype)[4:-1]) if _is_key(leaf) else raw  # "key<IMPL>"
+
+
+def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    def words(leaf: dict[str, Any] | None) -> str:
+        return "absent" if leaf is None else f"{leaf['dtype']} {tuple(leaf['shape'])}"
+
+    wrong = [name for name in sorted(saved.keys() | wanted.keys()) if saved.get(name) != wanted.get(name)]
+    if wrong:
+        name, more = wrong[0], f" (and {len(wrong) - 1} more leaves differ)" if len(wrong) > 1 else ""
+        raise InputError(
+            f"{checkpoint} is of another network or optimiser: {name} is {words(saved.get(name))} there and "
+            f"{words(wanted.get(name))} here{more}; resume with the settings that wrote it"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs pages of tracebacks for what it raises anyway."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

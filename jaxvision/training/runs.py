@@ -1,0 +1,257 @@
+"""Run directories: everything one run leaves behind, in one folder that is never overwritten.
+
+runs/train_classifier-001/
+    config.json      the resolved settings
+    metrics.jsonl    one line per step
+    events.out.*     the same for TensorBoard (`tensorboard --logdir runs`)
+    checkpoints/     the newest few states
+    pictures/        figures
+    result.json      what came out
+"""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from jaxvision.errors import InputError
+from jaxvision.files import atomic_write, writing_error
+from jaxvision.training import checkpoints
+
+FREE = ("resume", "run_dir")  # settings that say where a run is, not what it does
+
+
+class Run:
+    """An open run directory; use it in a `with` block or call `close`.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = Path(path)
+        self._metrics = None
+        self._board = None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def log(self, done: int, metrics: Mapping[str, np.ndarray]) -> None:
+        """Appends the metrics of the steps `done + 1, done + 2, ...` to `metrics.jsonl` and TensorBoard's events.
+
+        Args:
+            done: how many steps had been taken before these.
+            metrics: name to one value per step, `(n,)` each.
+
+        Raises:
+            InputError: the folder cannot be written or the disk is full.
+        """
+        rows = [
+            dict(zip(metrics, row, strict=True)) for row in zip(*(m.tolist() for m in metrics.values()), strict=True)
+        ]
+        try:
+            if self._metrics is None:
+                self._metrics = self._metrics_path.open("a", encoding="utf-8")
+                self._board = SummaryWriter(str(self.path), purge_step=done + 1)
+            assert self._board is not None
+            for step, row in enumerate(rows, start=done + 1):
+                self._metrics.write(json.dumps({"step": step, **row}) + "\n")
+                for name, value in row.items():
+                    self._board.add_scalar(name, value, step)
+            self._metrics.flush()
+        except OSError as error:
+            raise writing_error(self._metrics_path, error) from error
+
+    def metrics(self) -> list[dict[str, float]]:
+        """What was logged so far, one dictionary per step; a line that a dying process left half-written is dropped.
+
+        Returns:
+            Dictionaries with "step" and the metrics, in the order of the steps.
+        """
+        if not self._metrics_path.exists():
+            return []
+        lines = self._metrics_path.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]  # after the last newline: nothing, or half a line
+
+    def save(self, state: Any) -> Path:
+        """Checkpoints the state under its step; see `checkpoints.save`."""
+        return checkpoints.save(self.path / "checkpoints", state)
+
+    def restore(self, template: Any) -> Any:
+        """The newest intact checkpoint's state, or `template` where none was written yet; later metrics are dropped.
+
+        Args:
+            template: the state of a fresh start.
+
+        Returns:
+            The state to go on with.
+
+        Raises:
+            InputError: all checkpoints are damaged, or they are of another structure than `template`.
+        """
+        if not checkpoints.found(self.path / "checkpoints"):
+            self.note(f"{self.path} holds no checkpoint yet: starting at step 0")
+            state = template
+        else:
+            path, skipped = checkpoints.latest(self.path / "checkpoints")
+            for sentence in skipped:
+                self.note(sentence)
+            state = checkpoints.load(path, template)
+            self.note(f"Going on from {path}")
+        kept = [row for row in self.metrics() if row["step"] <= int(state.step)]
+        with atomic_write(self._metrics_path, text=True) as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in kept)
+        return state
+
+    def kept(self) -> str:
+        """Half a sentence: which checkpoint a failed run can go on from."""
+        found = checkpoints.found(self.path / "checkpoints")
+        return f"the last good checkpoint is {found[0]}" if found else f"{self.path} holds no checkpoint yet"
+
+    def picture(self, name: str) -> Path:
+        """The path for a picture, its folder made."""
+        path = self.path / "pictures" / name
+        _make(path.parent)
+        return path
+
+    def finish(self, result: Any) -> None:
+        """Writes `result.json`.
+
+        Args:
+            result: a dataclass or a mapping of JSON's types, paths and NumPy scalars.
+        """
+        _write_json(self.path / "result.json", _plain(result))
+
+    def note(self, sentence: str) -> None:
+        """Tells the reader, on standard error."""
+        print(sentence, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Flushes and closes the files."""
+        if self._metrics is not None and self._board is not None:
+            self._metrics.close()
+            self._board.close()
+            self._metrics = self._board = None
+
+    @property
+    def _metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+
+def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | os.PathLike[str] = "runs") -> Run:
+    """Makes a run directory and writes `config.json`.
+
+    Args:
+        name: the experiment's name.
+        config: its resolved settings, a dataclass.
+        run_dir: the folder, which must not hold a run yet; None takes the next free `root/NAME-NNN`.
+        root: where runs are gathered.
+
+    Returns:
+        The open run.
+
+    Raises:
+        InputError: the folder cannot be written, or holds a run already.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     new_run("tour", {"seed": 0}, root=root).path.name, new_run("tour", {"seed": 0}, root=root).path.name
+        ('tour-001', 'tour-002')
+    """
+    path = _next_free(Path(root), name) if run_dir is None else Path(run_dir)
+    if (path / "config.json").exists():
+        raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
+    _make(path)
+    _write_json(path / "config.json", _plain(config))
+    return Run(path)
+
+
+def resumed_run(
+    name: str,
+    config: Any,
+    *,
+    run_dir: Path | None = None,
+    root: str | os.PathLike[str] = "runs",
+    free: Collection[str] = FREE,
+) -> Run:
+    """Opens an earlier run to go on with it; `Run.restore` then gives its state.
+
+    Args:
+        name: the experiment's name.
+        config: the resolved settings, which must be those of the run.
+        run_dir: the run's folder; None takes the newest `root/NAME-NNN`.
+        root: where runs are gathered.
+        free: settings that may differ.
+
+    Returns:
+        The open run.
+
+    Raises:
+        InputError: there is no such run, or it had other settings.
+    """
+    numbered = _numbered(Path(root), name)
+    if run_dir is None and not numbered:
+        raise InputError(f"{root} holds no run of {name} to go on with: start one without --resume")
+    path = Path(run_dir) if run_dir is not None else numbered[max(numbered)]
+    try:
+        before = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a run to go on with ({error}): see --run-dir") from error
+    now = json.loads(json.dumps(_plain(config)))
+    for field in [f for f in now | before if f not in free and now.get(f) != before.get(f)]:
+        raise InputError(
+            f"{path} was run with {field} = {before.get(field)!r} and cannot go on with {now.get(field)!r}: "
+            "give the same settings, or choose the run with --run-dir"
+        )
+    return Run(path)
+
+
+def _numbered(root: Path, name: str) -> dict[int, Path]:
+    pattern = re.compile(re.escape(name) + r"-(\d{3,})")
+    matches = [(pattern.fullmatch(path.name), path) for path in (root.iterdir() if root.is_dir() else ())]
+    return {int(match[1]): path for match, path in matches if match}
+
+
+def _next_free(root: Path, name: str) -> Path:
+    _make(root)
+    number = max(_numbered(root, name), default=0)
+    while True:  # two commands may start at once: whoever makes the folder has it
+        number += 1
+        path = root / f"{name}-{number:03d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise writing_error(path, error) from error
+        return path
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise writing_error(folder, error) from error
+
+
+def _plain(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    def other(item: Any) -> Any:
+        return item.item() if isinstance(item, np.generic) else str(item)
+
+    with atomic_write(path, text=True) as stream:
+        stream.write(json.dumps(value, indent=2, default=other) + "\n")
