@@ -1,1 +1,58 @@
-""""""
+"""The pixel loop, the images operations it and its users need, and what a classifier is to them."""
+
+from jaxvision.pixels.blur import gaussian_blur
+from jaxvision.pixels.classifier import check_images, check_labels, margin, pytree_function, target_logit
+from jaxvision.pixels.crop import center_crop
+from jaxvision.pixels.gradient_step import normalized_gradient
+from jaxvision.pixels.grid import grid
+from jaxvision.pixels.jitter import Jitter, jitter
+from jaxvision.pixels.loop import (
+    PixelProblem,
+    PixelResult,
+    PixelState,
+    advance,
+    evaluate,
+    example_keys,
+    optimize,
+    start,
+)
+from jaxvision.pixels.noise import start_from_noise
+from jaxvision.pixels.normalize import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ClipNormalized,
+    clip_normalized,
+    denormalize,
+    normalize,
+)
+from jaxvision.pixels.resize import resize
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "ClipNormalized",
+    "Jitter",
+    "PixelProblem",
+    "PixelResult",
+    "PixelState",
+    "advance",
+    "center_crop",
+    "check_images",
+    "check_labels",
+    "clip_normalized",
+    "denormalize",
+    "evaluate",
+    "example_keys",
+    "gaussian_blur",
+    "grid",
+    "jitter",
+    "margin",
+    "normalize",
+    "normalized_gradient",
+    "optimize",
+    "pytree_function",
+    "resize",
+    "start",
+    "start_from_noise",
+    "target_logit",
+]
