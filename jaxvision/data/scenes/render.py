@@ -1,4 +1,4 @@
-"""Paints scenes: signed distances to coverage, back to front, every pixel a mixture of six colours."""
+"""Paints scenes: signed distances to coverage, one object over the other from back to front."""
 
 from functools import partial
 
@@ -56,7 +56,9 @@ def _background_mixture(scene: Scene, pixels: int) -> Float[Array, "h w"]:
     stripes = jnp.clip(0.5 + 2.4 * _wave(along * 5 + scene.background_phase), 0.0, 1.0)
     # Clouds: the coarse grid, smoothly interpolated by two small matrix products.
     n_cells = scene.background_noise.shape[0]
-    tent = jnp.clip(1 - jnp.abs((at[:, None] + 0.5) * (n_cells - 1) - jnp.arange(n_cells, dtype=jnp.float32)[None]), 0.0, 1.0)
+    tent = jnp.clip(
+        1 - jnp.abs((at[:, None] + 0.5) * (n_cells - 1) - jnp.arange(n_cells, dtype=jnp.float32)[None]), 0.0, 1.0
+    )
     weights = tent * tent * (3 - 2 * tent)
     clouds = weights @ scene.background_noise @ weights.T
     return select(scene.background, (jnp.zeros_like(shaded), shaded, clouds, stripes * stripes * (3 - 2 * stripes)))
@@ -84,23 +86,32 @@ def render_scene(scene: Scene, size: int = 64) -> tuple[Float[Array, "h w 3"], F
         >>> image.shape, masks.shape
         ((64, 64, 3), (4, 64, 64))
     """
-    coverage, shade = jax.vmap(_object_layers, (0, 0, 0, 0, 0, 0, None))(
-        scene.shape, scene.texture, scene.center, scene.scale, scene.rotation, scene.texture_phase, size
-    )
     exists = (jnp.arange(MAX_OBJECTS) < scene.count).astype(jnp.float32)
-    coverage = coverage * exists[:, None, None]
+
+    def layers(thing):
+        *geometry, existing = thing
+        coverage, shade = _object_layers(*geometry, size)
+        return existing * coverage, shade
+
+    # A loop, not `vmap`: XLA fuses across everything else and would compute each distance once per colour channel.
+    coverage, shade = jax.lax.map(
+        layers, (scene.shape, scene.texture, scene.center, scene.scale, scene.rotation, scene.texture_phase, exists)
+    )
     left = jnp.ones((size, size), jnp.float32)  # share of each pixel not yet taken by what is in front
     masks = []
     for i in reversed(range(MAX_OBJECTS)):
         masks.insert(0, left * coverage[i])
         left = left * (1 - coverage[i])
-    visible = jnp.stack(masks)
     second = _background_mixture(scene, size)
-    # One matrix product over the six colours: a sum over broadcast channels would compute every distance three times.
-    weights = jnp.concatenate([visible * shade, (left * (1 - second))[None], (left * second)[None]])
-    colors = jnp.concatenate([scene.tint, scene.background_colors])
-    image = jnp.einsum("khw,kc->hwc", weights, colors, precision=jax.lax.Precision.HIGHEST)
-    return jnp.clip(image, 0.0, 1.0), visible
+
+    def paint(tint, ground):  # one channel: (4,), (2,) -> (h, w)
+        channel = ground[0] + (ground[1] - ground[0]) * second
+        for i in range(MAX_OBJECTS):
+            channel = channel + coverage[i] * (shade[i] * tint[i] - channel)
+        return channel
+
+    image = jax.vmap(paint, in_axes=1, out_axes=-1)(scene.tint, scene.background_colors)
+    return jnp.clip(image, 0.0, 1.0), jnp.stack(masks)
 
 
 @partial(jax.jit, static_argnames=("n", "size"))

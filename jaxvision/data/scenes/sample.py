@@ -105,7 +105,7 @@ def _place(
     """
     offsets = jax.vmap(_offsets)(shape, scale, rotation)  # (4, 64, 2)
     chances = jax.random.uniform(key, (MAX_OBJECTS, _N_CANDIDATES, 2))
-    margin = 0.02
+    margin = 0.035  # the outline reaches a little beyond the outermost of the points
     low, high = margin - jnp.min(offsets[0], axis=0), 1 - margin - jnp.max(offsets[0], axis=0)
     centers = [low + (high - low) * chances[0, 0]]
     present = [jnp.asarray(True)]
@@ -131,7 +131,9 @@ def _place(
         fits, seens = jax.vmap(attempt)(candidates)
         first = jnp.argmax(fits)
         exists = fits[first] & (i < wanted)
-        seen = [jnp.where(exists, new, old) for new, old in zip(seens[first], [*seen, jnp.zeros(64, bool)], strict=True)]
+        seen = [
+            jnp.where(exists, new, old) for new, old in zip(seens[first], [*seen, jnp.zeros(64, bool)], strict=True)
+        ]
         centers.append(candidates[first])
         points.append(candidates[first][None] + offsets[i])
         present.append(exists)
