@@ -26,7 +26,7 @@ HEAT = "inferno"
 DPI = 150
 CELL = 1.75  # inches a picture is wide
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # Any: the stubs list every key matplotlib knows
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
     "font.size": 8,
     "text.color": INK,
@@ -158,20 +158,20 @@ def fooling_sheet(
     photograph: Image,
     fooled: Images,
     *,
-    bars: Sequence[Bars],
-    titles: Sequence[str],
+    guesses: Sequence[Bars],
     targets: Sequence[str],
-    factor: int,
+    steps: Sequence[int],
+    successes: Sequence[bool],
 ) -> Figure:
     """A photograph and what it was turned into, the change magnified, and what the network says of each.
 
     Args:
         photograph: `(h, w, c)` in [0, 1].
         fooled: `(n, h, w, c)`, the same photograph fooled towards each of `n` classes.
-        bars: `n + 1` lists of the most likely classes: of the photograph, then of each fooled image.
-        titles: `n + 1` texts above the columns.
+        guesses: `n + 1` lists of the most likely classes: of the photograph, then of each fooled image.
         targets: `n` class names, the bar in colour below each fooled image.
-        factor: what the change is multiplied by before it is shown around mid-grey.
+        steps: `n` counts of updates.
+        successes: whether each target was reached.
 
     Returns:
         The figure: a column for the photograph, then one for each target.
@@ -179,17 +179,40 @@ def fooling_sheet(
     References:
         Szegedy et al., "Intriguing properties of neural networks", https://arxiv.org/abs/1312.6199, 2013, figure 5.
     """
+    change = fooled - photograph[None]
+    factor = magnification(change)
+    titles = ["photograph\n"]
+    for target, count, success in zip(targets, steps, successes, strict=True):
+        titles.append(f"{short_name(target, 24)}\n{'after' if success else 'not reached in'} {count} steps")
     with matplotlib.rc_context(STYLE):
-        figure, axes = _pictures(3, 1 + len(fooled), heights=(1, 1, 0.62), heading=0.3)
-        changes = [np.clip(0.5 + factor * (image - photograph), 0, 1) for image in fooled]
+        figure, axes = _pictures(3, 1 + len(fooled), heights=(1, 1, 0.62), heading=0.35)
         for column, picture in enumerate((photograph, *fooled)):
             _show(axes[0, column], picture, title=titles[column])
-            marked = targets[column - 1] if column else bars[0][0][0]
-            _bars(axes[2, column], bars[column], marked, ORANGE if column else BLUE)
-        for column, change in enumerate(changes, start=1):
-            _show(axes[1, column], change)
-        axes[1, 0].text(0.98, 0.5, f"the change,\n{factor} times\nmagnified", ha="right", va="center", color=GREY)
+            marked = targets[column - 1] if column else guesses[0][0][0]
+            _bars(axes[2, column], guesses[column], marked, ORANGE if column else BLUE)
+        for column, values in enumerate(change, start=1):
+            _show(axes[1, column], np.clip(0.5 + factor * values, 0, 1))
+        words = f"the change,\n{factor} times\nmagnified,\naround grey"
+        axes[1, 0].text(0.97, 0.5, words, ha="right", va="center", color=GREY, linespacing=1.4)
     return figure
+
+
+def magnification(change: Float[np.ndarray, "n h w c"]) -> int:
+    """A round factor that makes a small change visible: its largest half percent reaches black or white.
+
+    Args:
+        change: `(n, h, w, c)`, in units of the range [0, 1].
+
+    Returns:
+        One of 1, 2, 5, 10, 20, 50, ... 1000.
+
+    Example:
+        >>> magnification(np.full((1, 2, 2, 3), 0.02))
+        20
+    """
+    top = float(np.percentile(np.abs(change), 99.5))
+    rounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    return max((factor for factor in rounds if factor * top <= 0.5), default=1) if top > 0 else 1
 
 
 def class_sheet(images: Images, names: Sequence[str], probabilities: Sequence[float], *, columns: int = 5) -> Figure:

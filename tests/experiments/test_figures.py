@@ -56,17 +56,30 @@ def test_saliency_sheet_puts_photograph_map_and_overlay_under_each_other():
 
 
 def test_fooling_sheet_magnifies_the_change_around_mid_grey():
-    fooled = np.stack([IMAGES[0] + 0.01, IMAGES[0]]).astype(np.float32)
-    bars = [[("tabby, cat", 0.9), ("lynx", 0.1)]] * 3
+    fooled = np.stack([IMAGES[0] + 0.02, IMAGES[0] - 0.01]).astype(np.float32)
     figure = figures.fooling_sheet(
-        IMAGES[0], fooled, bars=bars, titles=["a", "b", "c"], targets=["lynx", "lynx"], factor=20
+        IMAGES[0],
+        fooled,
+        guesses=[[("tabby, cat", 0.9), ("lynx", 0.1)]] * 3,
+        targets=["lynx", "a long-haired pointer"],
+        steps=[7, 100],
+        successes=[True, False],
     )
     shown = pictures(figure)
     assert len(shown) == 5
-    np.testing.assert_allclose(shown[3], 0.7, atol=1e-5)
-    np.testing.assert_allclose(shown[4], 0.5)
+    np.testing.assert_allclose(shown[3], 0.5 + 20 * 0.02, atol=1e-5)
+    np.testing.assert_allclose(shown[4], 0.5 - 20 * 0.01, atol=1e-5)
     assert any("20 times" in text for text in words(figure))
     assert words(figure).count("tabby") == 3
+    assert "lynx\nafter 7 steps" in words(figure)
+    assert "a long-haired pointer\nnot reached in 100 steps" in words(figure)
+
+
+@pytest.mark.parametrize(
+    ("largest", "factor"), [(0.0, 1), (0.9, 1), (0.25, 2), (0.024, 20), (0.001, 500), (1e-9, 1000)]
+)
+def test_magnification_is_round_and_does_not_saturate(largest, factor):
+    assert figures.magnification(np.full((1, 3, 3, 3), -largest)) == factor
 
 
 def test_class_sheet_names_and_scores_every_class():
