@@ -1,6 +1,7 @@
 """Downloads that resume, are checked, and appear whole or not at all."""
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -64,8 +65,7 @@ def fetch(file: PublishedFile, *, attempts: int = 5, timeout: float = 30.0, paus
         target.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(target, waiting=lambda: notice(f"Waiting for another process to download {target}")) as alone:
             if not _present(target):
-                part = target.with_name(target.name + (".part" if alone else f".{os.getpid()}.part"))
-                _download(file, target, part, attempts=attempts, timeout=timeout, pause=pause)
+                _into(file, target, alone=alone, attempts=attempts, timeout=timeout, pause=pause)
     except OSError as error:
         raise _not_writable(file, error) from error
     return target
@@ -75,6 +75,22 @@ def _present(target: Path) -> bool:
     if target.is_dir():
         raise InputError(f"{target} is a folder where a file was expected: move it away")
     return target.is_file()
+
+
+def _into(file: PublishedFile, target: Path, *, alone: bool, attempts: int, timeout: float, pause: float) -> None:
+    if alone:
+        _download(file, target, _part(target), attempts=attempts, timeout=timeout, pause=pause)
+        return
+    # Without a lock another process may be at it too: a partial file of our own, which nobody could resume later.
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        _download(file, target, part, attempts=attempts, timeout=timeout, pause=pause)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
 
 
 def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, timeout: float, pause: float) -> None:
@@ -104,7 +120,8 @@ def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, t
                 )
             left_over, reason = False, f"expected {file.digest}, found {found}"
     have = _length(part)
-    resume = f"; {have} bytes are kept in {part} and the next try goes on from there" if have else ""
+    resumable = have and part == _part(target)
+    resume = f"; {have} bytes are kept in {part} and the next try goes on from there" if resumable else ""
     raise InputError(
         f"cannot download {file.url} ({reason}, {attempts} attempts): check the connection and try again, or put the "
         f"file at {target}{resume}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxvision.files import PublishedFile, home
 
-TORCHVISION_LICENCE = "BSD-3-Clause; trained on ImageNet, whose terms allow non-commercial research"
+TORCHVISION_LICENCE = "BSD-3-Clause; ImageNet's own terms: non-commercial research"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""`python -m jaxvision.weights`."""
+
+from jaxvision.weights.command_line import main
+
+main()
