@@ -243,12 +243,20 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def _generator(key: Any) -> Any:
+    """The key's generator, "threefry2x32" for one; tracing gets at it where the key is only a shape."""
+    names = []
+    jax.eval_shape(lambda key: names.append(jax.random.key_impl(key)), key)
+    return names[0]
+
+
 def _raw(leaf: Array) -> Array:
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf  # Orbax knows no typed keys
 
 
 def _describe(leaf: Any) -> dict[str, Any]:
-    return {"dtype": str(leaf.dtype), "shape": list(leaf.shape)}  # a key's dtype names its generator
+    dtype = f"key<{_generator(leaf)}>" if _is_key(leaf) else str(leaf.dtype)
+    return {"dtype": dtype, "shape": list(leaf.shape)}
 
 
 def _target(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -262,7 +270,7 @@ def _target(leaf: Any) -> jax.ShapeDtypeStruct:
 def _untarget(leaf: Any, raw: Array | None) -> Array:
     if raw is None:
         return jnp.zeros(leaf.shape, leaf.dtype)
-    return jax.random.wrap_key_data(raw, impl=str(leaf.dtype)[4:-1]) if _is_key(leaf) else raw  # "key<IMPL>"
+    return jax.random.wrap_key_data(raw, impl=_generator(leaf)) if _is_key(leaf) else raw
 
 
 def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

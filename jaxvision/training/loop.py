@@ -81,7 +81,8 @@ def gradient_step(
     def step_fn(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         (loss, metrics), gradient = differentiate(state.model, batch, key)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.model)
+        with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes floats and counts, which strict mode refuses
+            updates, optimizer_state = optimizer.update(gradient, state.optimizer_state, state.model)
         model = optax.apply_updates(state.model, updates)
         metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(gradient)}
         return TrainState(model, optimizer_state, state.key, state.step + 1), metrics

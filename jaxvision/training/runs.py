@@ -72,7 +72,7 @@ class Run:
         except OSError as error:
             raise writing_error(self._metrics_path, error) from error
 
-    def metrics(self) -> list[dict[str, float]]:
+    def metrics(self) -> list[dict[str, int | float]]:
         """What was logged so far, one dictionary per step; a line that a dying process left half-written is dropped.
 
         Returns:

@@ -1,0 +1,261 @@
+import os
+import signal
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.tree_util import Partial
+
+from jaxvision.training import TrainState, checkpoints, fit, gradient_step, new_run, start
+
+OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-2))
+
+
+class Net(nnx.Module):
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.first = nnx.Linear(5, 8, rngs=rngs)
+        self.last = nnx.Linear(8, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(jnp.tanh(self.first(x)))
+
+
+def loss_fn(model, batch, key):
+    inputs, labels = batch
+    inputs = inputs + 0.1 * jax.random.normal(key, inputs.shape)
+    logits = model(inputs)
+    loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+    return loss, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == labels, dtype=jnp.float32)}
+
+
+def batch_from(inputs, labels, step):
+    rows = jax.random.randint(jax.random.fold_in(jax.random.key(5), step), (4,), 0, inputs.shape[0])
+    return inputs[rows], labels[rows]
+
+
+DATA = (jax.random.normal(jax.random.key(1), (20, 5)), jnp.arange(20, dtype=jnp.int32) % 3)
+BATCHES = Partial(batch_from, *DATA)
+STEP = gradient_step(loss_fn, OPTIMIZER)
+
+
+def fresh(seed=0):
+    return start(Net(rngs=nnx.Rngs(seed)), OPTIMIZER, key=jax.random.key(seed))
+
+
+def bits(tree):
+    raw = jax.tree.map(lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x, tree)
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(raw)]
+
+
+def counted(step_fn):
+    """The step, and a list that grows each time JAX traces it."""
+    traces = []
+
+    def step(state, batch):
+        traces.append(1)
+        return step_fn(state, batch)
+
+    return step, traces
+
+
+def linear_step(state, batch):
+    """Loss 1/2 (w - batch)^2 by gradient descent at rate 1/2: the distance to a fixed batch halves at every step."""
+    error = state.model - batch
+    return state._replace(model=state.model - 0.5 * error, step=state.step + 1), {"loss": 0.5 * error**2}
+
+
+def scalar_state(value=1.0):
+    return TrainState(jnp.float32(value), (), jax.random.key(0), jnp.int32(0))
+
+
+def test_halves_the_distance_at_every_step():
+    state = fit(linear_step, scalar_state(), lambda step: jnp.float32(0), n_steps=5, steps_per_dispatch=2)
+    assert float(state.model) == 2.0**-5
+    assert int(state.step) == 5
+
+
+def test_gradient_step_is_optax_by_hand():
+    state = fresh()
+    batch = BATCHES(jnp.int32(0))
+    after, metrics = STEP(state, batch)
+    key = jax.random.fold_in(state.key, 0)
+    (loss, _), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.model, batch, key)
+    with jax.numpy_dtype_promotion("standard"):
+        updates, optimizer_state = OPTIMIZER.update(gradient, state.optimizer_state, state.model)
+    assert bits(after.model) == bits(optax.apply_updates(state.model, updates))
+    assert bits(after.optimizer_state) == bits(optimizer_state)
+    assert float(metrics["loss"]) == float(loss)
+    squares = sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(float(metrics["gradient_norm"]), np.sqrt(squares), rtol=1e-6)
+
+
+def test_batches_follow_the_step(tmp_path):
+    def step_fn(state, batch):
+        return state._replace(step=state.step + 1), {"batch": batch}
+
+    with new_run("batches", {}, root=tmp_path) as run:
+        fit(step_fn, scalar_state(), lambda step: 10 * step, n_steps=7, steps_per_dispatch=3, run=run)
+        assert [(row["step"], row["batch"]) for row in run.metrics()] == [(i + 1, 10 * i) for i in range(7)]
+
+
+@pytest.mark.parametrize("k", [1, 7, 100])
+def test_steps_per_dispatch_does_not_change_a_bit(k):
+    assert bits(fit(STEP, fresh(), BATCHES, n_steps=11, steps_per_dispatch=k)) == bits(
+        fit(STEP, fresh(), BATCHES, n_steps=11, steps_per_dispatch=4)
+    )
+
+
+def test_same_seed_same_bits_other_seed_other_bits():
+    first, second, other = (fit(STEP, fresh(seed), BATCHES, n_steps=4, steps_per_dispatch=4) for seed in (0, 0, 1))
+    assert bits(first) == bits(second)
+    assert bits(first.model) != bits(other.model)
+
+
+def test_compiled_loop_is_the_plain_loop():
+    state = fresh()
+    for step in range(6):
+        state, _ = STEP(state, BATCHES(jnp.int32(step)))
+    compiled = fit(STEP, fresh(), BATCHES, n_steps=6, steps_per_dispatch=4)
+    for a, b in zip(jax.tree.leaves(compiled.model), jax.tree.leaves(state.model), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_one_trace_for_a_run_with_tail_and_checkpoints(tmp_path):
+    step, traces = counted(STEP)
+    with new_run("traces", {}, root=tmp_path) as run:
+        state = fit(step, fresh(), BATCHES, n_steps=4, steps_per_dispatch=4)
+        traced_once = len(traces)
+        fit(step, state, BATCHES, n_steps=23, steps_per_dispatch=4, run=run, checkpoint_every=7)
+    assert len(traces) == traced_once
+
+
+def test_callers_state_stays_whole():
+    state = fresh()
+    before = bits(state)
+    fit(STEP, state, BATCHES, n_steps=3, steps_per_dispatch=4)
+    assert bits(state) == before
+
+
+def test_a_state_that_is_done_comes_back_unchanged(tmp_path):
+    state = fit(STEP, fresh(), BATCHES, n_steps=3, steps_per_dispatch=4)
+    assert bits(fit(STEP, state, BATCHES, n_steps=3, steps_per_dispatch=4)) == bits(state)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 6, 9])
+def test_resume_is_the_unbroken_run_bit_for_bit(tmp_path, stop):
+    with new_run("unbroken", {}, root=tmp_path) as unbroken_run:
+        unbroken = fit(STEP, fresh(), BATCHES, n_steps=10, steps_per_dispatch=4, run=unbroken_run)
+    with new_run("broken", {}, root=tmp_path) as run:
+        fit(STEP, fresh(), BATCHES, n_steps=stop, steps_per_dispatch=4, run=run)
+    with run:
+        state = run.restore(fresh())
+        assert int(state.step) == stop
+        state = fit(STEP, state, BATCHES, n_steps=10, steps_per_dispatch=4, run=run, checkpoint_every=3)
+        assert run.metrics() == unbroken_run.metrics()
+    assert bits(state) == bits(unbroken)
+
+
+def test_ctrl_c_saves_and_resumes_to_the_same_bits(tmp_path):
+    def pressed(state, batch):
+        jax.debug.callback(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 5 else None, state.step)
+        return STEP(state, batch)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with new_run("interrupted", {}, root=tmp_path) as run:
+        with pytest.raises(KeyboardInterrupt):
+            fit(pressed, fresh(), BATCHES, n_steps=30, steps_per_dispatch=4, run=run)
+        state = run.restore(fresh())
+        assert 4 < int(state.step) < 30
+        resumed = fit(STEP, state, BATCHES, n_steps=30, steps_per_dispatch=4, run=run)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert bits(resumed) == bits(fit(STEP, fresh(), BATCHES, n_steps=30, steps_per_dispatch=4))
+
+
+def test_nan_names_step_metric_and_last_good_checkpoint(tmp_path):
+    def step_fn(state, batch):
+        state, metrics = linear_step(state, batch)
+        return state, {"other": jnp.float32(0), **metrics}
+
+    def batch_fn(step):
+        return jnp.where(step == 13, jnp.nan, 0.0)
+
+    with new_run("nan", {}, root=tmp_path) as run:
+        with pytest.raises(FloatingPointError, match=r"loss became nan at step 14: .*step-00000010; try") as caught:
+            fit(step_fn, scalar_state(), batch_fn, n_steps=20, steps_per_dispatch=4, run=run, checkpoint_every=5)
+        assert str(tmp_path) in str(caught.value)
+        assert [row["step"] for row in run.metrics()] == list(range(1, 11))  # of the failed dispatch nothing
+        good = run.restore(scalar_state())
+        assert int(good.step) == 10
+        assert float(good.model) == 2.0**-10
+
+
+def test_infinite_metric_without_a_run_is_refused():
+    def step_fn(state, batch):
+        return linear_step(state, batch)[0], {"loss": 1 / state.model}
+
+    with pytest.raises(FloatingPointError, match="loss became inf at step 1: no checkpoint was kept"):
+        fit(step_fn, scalar_state(0.0), lambda step: jnp.float32(0), n_steps=3)
+
+
+class TwoNets(NamedTuple):
+    generator: Any
+    critic: Any
+    step: Any
+
+
+def test_any_named_tuple_with_a_step_is_a_state():
+    def step_fn(state, batch):
+        return TwoNets(state.generator + batch, 2 * state.critic, state.step + 1), {}
+
+    state = fit(step_fn, TwoNets(jnp.int32(0), jnp.int32(1), jnp.int32(0)), lambda step: step, n_steps=5)
+    assert (int(state.generator), int(state.critic)) == (10, 32)
+
+
+def test_step_fn_may_carry_arrays_as_inputs():
+    def pull(target, state, batch):
+        return linear_step(state, target)
+
+    for target in (1.0, 3.0):  # the second must not find the first one's value baked in
+        state = fit(Partial(pull, jnp.float32(target)), scalar_state(0.0), lambda step: jnp.float32(0), n_steps=30)
+        np.testing.assert_allclose(state.model, target, rtol=1e-6)
+
+
+def test_a_step_that_does_not_count_is_refused():
+    def step_fn(state, batch):
+        return state, {"loss": jnp.float32(0)}
+
+    with pytest.raises(ValueError, match="must add one to state.step"):
+        fit(step_fn, scalar_state(), lambda step: step, n_steps=3)
+
+
+def test_a_metric_must_be_a_scalar():
+    def step_fn(state, batch):
+        return linear_step(state, batch)[0], {"losses": jnp.zeros(3)}
+
+    with pytest.raises(ValueError, match=r"'losses' has shape \(3,\)"):
+        fit(step_fn, scalar_state(), lambda step: jnp.float32(0), n_steps=3)
+
+
+@pytest.mark.parametrize("wrong", [{"steps_per_dispatch": 0}, {"checkpoint_every": 0}])
+def test_counts_below_one_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+        fit(linear_step, scalar_state(), lambda step: jnp.float32(0), n_steps=3, **wrong)
+
+
+def test_checkpoints_fall_on_their_steps(tmp_path):
+    with new_run("steps", {}, root=tmp_path) as run:
+        fit(
+            linear_step,
+            scalar_state(),
+            lambda step: jnp.float32(0),
+            n_steps=10,
+            steps_per_dispatch=3,
+            run=run,
+            checkpoint_every=4,
+        )
+    names = [path.name for path in checkpoints.found(run.path / "checkpoints")]
+    assert names == ["step-00000010", "step-00000008", "step-00000004"]
