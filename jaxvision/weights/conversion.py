@@ -13,6 +13,7 @@ from jaxvision.weights.container import Tensors, save
 from jaxvision.weights.manifest import WEIGHTS
 
 SAFE_TORCH = (2, 6)  # before this version the restricted reader itself could be made to run code
+REFUSALS = ("unsupported GLOBAL", "Unsupported global", "unrecognized function")  # how that reader says no
 
 
 def convert(
@@ -79,14 +80,14 @@ def read_state_dict(path: Path) -> Tensors:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the reader meets a damaged file with nearly any exception
-        if "nsupported" in str(error):
+        if any(words in str(error) for words in REFUSALS):
             raise InputError(
                 f"{path} holds more than tensors, and such a file can run code when opened: it was refused; expected "
                 "one written by torch.save(model.state_dict(), FILE)"
             ) from error
         raise InputError(
-            f"{path} is not a PyTorch file, or it is damaged or cut short: expected one written by "
-            "torch.save(model.state_dict(), FILE); download it again"
+            f"{path} is no PyTorch state dict, or it is damaged or cut short (nothing in it was run): expected a file "
+            "written by torch.save(model.state_dict(), FILE); download it again"
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
