@@ -130,7 +130,7 @@ def verify(checkpoint: str | os.PathLike[str]) -> None:
     if not (checkpoint / SUMS).is_file():
         raise InputError(f"{checkpoint} is not a whole checkpoint (it has no {SUMS}): {mend}")
     try:
-        lines = (checkpoint / SUMS).read_text(encoding="utf-8").splitlines()
+        lines = (checkpoint / SUMS).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
         present = {name: sha256(checkpoint / name) for name in _files(checkpoint)}
     except (OSError, UnicodeDecodeError) as error:

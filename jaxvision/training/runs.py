@@ -130,7 +130,7 @@ class Run:
         Args:
             result: a dataclass or a mapping of JSON's types, paths and NumPy scalars.
         """
-        _write_json(self.path / "result.json", _plain(result))
+        _write_json(self.path / "result.json", result)
 
     def note(self, sentence: str) -> None:
         """Tells the reader, on standard error."""
@@ -173,7 +173,7 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
     if (path / "config.json").exists():
         raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
     _make(path)
-    _write_json(path / "config.json", _plain(config))
+    _write_json(path / "config.json", config)
     return Run(path)
 
 
@@ -208,7 +208,7 @@ def resumed_run(
         before = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a run to go on with ({error}): see --run-dir") from error
-    now = json.loads(json.dumps(_plain(config)))
+    now = json.loads(_json(config))
     for field in [f for f in now | before if f not in free and now.get(f) != before.get(f)]:
         raise InputError(
             f"{path} was run with {field} = {before.get(field)!r} and cannot go on with {now.get(field)!r}: "
@@ -245,13 +245,14 @@ def _make(folder: Path) -> None:
         raise writing_error(folder, error) from error
 
 
-def _plain(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-
-
 def _write_json(path: Path, value: Any) -> None:
+    with atomic_write(path, text=True) as stream:
+        stream.write(_json(value) + "\n")
+
+
+def _json(value: Any) -> str:
     def other(item: Any) -> Any:
         return item.item() if isinstance(item, np.generic) else str(item)
 
-    with atomic_write(path, text=True) as stream:
-        stream.write(json.dumps(value, indent=2, default=other) + "\n")
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+    return json.dumps(plain, indent=2, default=other)
