@@ -116,7 +116,7 @@ def read(path: str | os.PathLike[str]) -> Tensors:
     except SafetensorError as error:
         raise InputError(
             f"{path} is not a sound safetensors file ({error}): it is damaged, cut short or of another kind; "
-            "download or convert it again"
+            "move it away and download or convert it again"
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; expected a safetensors file") from error

@@ -181,7 +181,7 @@ def test_a_lock_file_left_by_a_killed_process_holds_nobody_up(serve, own_home):
 @pytest.mark.parametrize("breakage", [truncated, stalled])
 def test_a_broken_transfer_goes_on_where_it_stopped(breakage, serve, own_home):
     server = serve(breakage, resumable)
-    assert get(published(server.url), timeout=0.3).read_bytes() == CONTENT
+    assert get(published(server.url), timeout=0.5).read_bytes() == CONTENT
     assert server.ranges == [None, f"bytes={len(CONTENT) // 2}-"]
     assert in_sets(own_home) == ["file.bin"]
 
