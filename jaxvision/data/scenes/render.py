@@ -56,9 +56,8 @@ def _background_mixture(scene: Scene, pixels: int) -> Float[Array, "h w"]:
     stripes = jnp.clip(0.5 + 2.4 * _wave(along * 5 + scene.background_phase), 0.0, 1.0)
     # Clouds: the coarse grid, smoothly interpolated by two small matrix products.
     n_cells = scene.background_noise.shape[0]
-    tent = jnp.clip(
-        1 - jnp.abs((at[:, None] + 0.5) * (n_cells - 1) - jnp.arange(n_cells, dtype=jnp.float32)[None]), 0.0, 1.0
-    )
+    cells = jnp.arange(n_cells, dtype=jnp.float32)
+    tent = jnp.clip(1 - jnp.abs((at[:, None] + 0.5) * (n_cells - 1) - cells[None]), 0.0, 1.0)
     weights = tent * tent * (3 - 2 * tent)
     clouds = weights @ scene.background_noise @ weights.T
     return select(scene.background, (jnp.zeros_like(shaded), shaded, clouds, stripes * stripes * (3 - 2 * stripes)))
@@ -88,15 +87,12 @@ def render_scene(scene: Scene, size: int = 64) -> tuple[Float[Array, "h w 3"], F
     """
     exists = (jnp.arange(MAX_OBJECTS) < scene.count).astype(jnp.float32)
 
-    def layers(thing):
-        *geometry, existing = thing
-        coverage, shade = _object_layers(*geometry, size)
-        return existing * coverage, shade
-
     # A loop, not `vmap`: XLA fuses across everything else and would compute each distance once per colour channel.
     coverage, shade = jax.lax.map(
-        layers, (scene.shape, scene.texture, scene.center, scene.scale, scene.rotation, scene.texture_phase, exists)
+        lambda thing: _object_layers(*thing, pixels=size),
+        (scene.shape, scene.texture, scene.center, scene.scale, scene.rotation, scene.texture_phase),
     )
+    coverage = coverage * exists[:, None, None]
     left = jnp.ones((size, size), jnp.float32)  # share of each pixel not yet taken by what is in front
     masks = []
     for i in reversed(range(MAX_OBJECTS)):

@@ -1,5 +1,6 @@
 """Draws scenes: which objects, where, and over which background."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -54,6 +55,11 @@ def split_key(seed: int, split: Literal["train", "validation", "test"]) -> Key[A
     return jax.random.fold_in(jax.random.key(seed), _SPLITS.index(split))
 
 
+def _pick(chance: Float[Array, "*n"], choices: Sequence) -> Int[Array, "*n"]:
+    """Turns uniform numbers into indices of `choices`."""
+    return (chance * len(choices)).astype(jnp.int32)
+
+
 def _to_local(
     points: Float[Array, "*points 2"],
     center: Float[Array, " 2"],
@@ -92,13 +98,14 @@ def _place(
     key: Key[Array, ""],
     wanted: Int[Array, ""],
     shape: Int[Array, " 4"],
+    color: Int[Array, " 4"],
     scale: Float[Array, " 4"],
     rotation: Float[Array, " 4"],
     depth: Float[Array, " 4"],
 ) -> tuple[Float[Array, "4 2"], Bool[Array, " 4"], Float[Array, " 4"]]:
     """Places the largest object (index 0) inside the frame, then each other one at the first of a few random places
-    that leaves enough of every object to be seen. One that finds no such place is left out, so nothing is left to
-    chance and nothing loops.
+    that leaves enough of every object to be seen and overlaps none of its own colour. One that finds no such place is
+    left out: nothing is left to chance and nothing loops without end.
 
     Returns:
         center `(4, 2)`, present `(4,)`, visible `(4,)`.
@@ -107,38 +114,40 @@ def _place(
     chances = jax.random.uniform(key, (MAX_OBJECTS, _N_CANDIDATES, 2))
     margin = 0.035  # the outline reaches a little beyond the outermost of the points
     low, high = margin - jnp.min(offsets[0], axis=0), 1 - margin - jnp.max(offsets[0], axis=0)
-    centers = [low + (high - low) * chances[0, 0]]
-    present = [jnp.asarray(True)]
-    points = [centers[0][None] + offsets[0]]
-    seen = [jnp.ones(64, bool)]
-    for i in range(1, MAX_OBJECTS):
-        candidates = 0.06 + 0.88 * chances[i]  # (6, 2)
+    first = low + (high - low) * chances[0, 0]
+    others = jnp.arange(MAX_OBJECTS)
+    needed = jnp.where(others == 0, _LARGEST_VISIBLE, _VISIBLE)
 
-        def attempt(center, i=i):
-            own_points = center[None] + offsets[i]
-            own_seen = _in_frame(own_points)
-            after = []
-            for j in range(i):
-                in_front = depth[i] > depth[j]
-                covered = _covers(shape[j], centers[j], scale[j], rotation[j], own_points)
-                own_seen = own_seen & ~(covered & present[j] & ~in_front)
-                after.append(seen[j] & ~(_covers(shape[i], center, scale[i], rotation[i], points[j]) & in_front))
-            shares = jnp.stack([jnp.mean(s.astype(jnp.float32)) for s in (*after, own_seen)])
-            needed = jnp.array([_LARGEST_VISIBLE, *[_VISIBLE] * i], jnp.float32)
-            exists = jnp.stack([*present, jnp.asarray(True)])
-            return jnp.all((shares >= needed) | ~exists), jnp.stack([*after, own_seen])
+    def place(state, i):
+        center, present, seen = state
 
-        fits, seens = jax.vmap(attempt)(candidates)
-        first = jnp.argmax(fits)
-        exists = fits[first] & (i < wanted)
-        seen = [
-            jnp.where(exists, new, old) for new, old in zip(seens[first], [*seen, jnp.zeros(64, bool)], strict=True)
-        ]
-        centers.append(candidates[first])
-        points.append(candidates[first][None] + offsets[i])
-        present.append(exists)
-    visible = jnp.mean(jnp.stack(seen).astype(jnp.float32), axis=-1)
-    return jnp.stack(centers), jnp.stack(present), visible
+        def overlap(place):
+            own, points = place[None] + offsets[i], center[:, None] + offsets  # (64, 2), (4, 64, 2)
+            inside = jax.vmap(_covers, (0, 0, 0, 0, None))(shape, center, scale, rotation, own)
+            return inside, _covers(shape[i], place, scale[i], rotation[i], points)
+
+        def attempt(place, inside, around):
+            inside = inside & present[:, None]  # own points that lie within others
+            around = around & present[:, None]  # others' points that lie within this one
+            in_front = (depth > depth[i])[:, None]
+            own_seen = _in_frame(place[None] + offsets[i]) & ~jnp.any(inside & in_front, axis=0)
+            after = jnp.where((others == i)[:, None], own_seen[None], seen & ~(around & ~in_front))
+            enough = jnp.mean(after.astype(jnp.float32), axis=-1) >= needed
+            merges = jnp.any(inside | around, axis=-1) & (color == color[i])
+            return jnp.all((enough & ~merges) | ~(present | (others == i))), after
+
+        places = 0.06 + 0.88 * chances[i]
+        # A loop, not `vmap`: XLA would compute the distances anew within each of the reductions that use them.
+        fits, after = jax.vmap(attempt)(places, *jax.lax.map(overlap, places))
+        chosen = jnp.argmax(fits)
+        exists = fits[chosen] & (i < wanted)
+        seen = jnp.where(exists, after[chosen], seen)
+        return (center.at[i].set(places[chosen]), present.at[i].set(exists), seen), None
+
+    center = jnp.broadcast_to(first[None], (MAX_OBJECTS, 2))
+    state = (center, others == 0, jnp.broadcast_to((others == 0)[:, None], (MAX_OBJECTS, 64)))
+    (center, present, seen), _ = jax.lax.scan(place, state, jnp.arange(1, MAX_OBJECTS))
+    return center, present, jnp.mean(seen.astype(jnp.float32), axis=-1)
 
 
 def _hidden(
@@ -150,15 +159,23 @@ def _hidden(
     return jnp.triu(jnp.mean(inside.astype(jnp.float32), axis=-1), k=1)
 
 
-def _muted_colors(key: Key[Array, ""]) -> Float[Array, "2 3"]:
-    """Two greyish colours of different lightness, so that saturated objects stand out on both."""
-    low, gap = jax.random.uniform(key, (2,))
+def _background(key: Key[Array, ""]) -> dict[str, Array]:
+    """The background's share of a `Scene`: two greyish colours, so that saturated objects stand out on both."""
+    chances = jax.random.uniform(key, (12 + 64,))
+    low, gap = chances[0], chances[1]
     lightness = jnp.stack([0.22 + 0.40 * low, 0.44 + 0.40 * low + 0.10 * gap])
-    lightness = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, 1)), lightness, lightness[::-1])
-    cast = jax.random.uniform(jax.random.fold_in(key, 2), (2, 3), minval=-0.07, maxval=0.07)
-    return jnp.clip(jnp.broadcast_to(lightness[:, None], (2, 3)) + cast, 0.0, 1.0)
+    lightness = jnp.where(chances[2] < 0.5, lightness, lightness[::-1])
+    cast = 0.14 * (chances[3:9].reshape(2, 3) - 0.5)
+    return {
+        "background": _pick(chances[9], BACKGROUNDS),
+        "background_colors": jnp.clip(jnp.broadcast_to(lightness[:, None], (2, 3)) + cast, 0.0, 1.0),
+        "background_angle": 2 * jnp.pi * chances[10],
+        "background_phase": chances[11],
+        "background_noise": chances[12:].reshape(8, 8),
+    }
 
 
+@jax.jit
 def sample_scene(key: Key[Array, ""]) -> Scene:
     """Draws one scene: one to four objects over a background, the first-drawn one clearly the largest.
 
@@ -176,23 +193,19 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
         >>> 1 <= int(scene.count) <= 4
         True
     """
-    keys = jax.random.split(key, 12)
-    four = (MAX_OBJECTS,)
-    shape = jax.random.randint(keys[0], four, 0, len(SHAPES))
-    color = jax.random.randint(keys[1], four, 0, len(COLORS))
-    texture = jax.random.randint(keys[2], four, 0, len(TEXTURES))
-    size = jax.random.randint(keys[3], four, 0, len(SIZES)).at[0].set(SIZES.index("large"))
+    for_objects, for_places, for_background = jax.random.split(key, 3)
+    # One draw for everything about the objects, a row each.
+    chances = jax.random.uniform(for_objects, (MAX_OBJECTS + 1, 13))
+    (shape, color, texture, size), (at_scale, at_rotation, depth) = (
+        [_pick(chances[:4, k], names) for k, names in enumerate((SHAPES, COLORS, TEXTURES, SIZES))],
+        chances[:4, 4:7].T,
+    )
+    wanted = 1 + _pick(chances[4, 0], range(MAX_OBJECTS))
+    size = size.at[0].set(SIZES.index("large"))
     ranges = jnp.array(_SCALES, jnp.float32)[size].at[0].set(jnp.array(_LARGEST, jnp.float32))  # (4, 2)
-    scale = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * jax.random.uniform(keys[4], four)
-    rotation = jax.random.uniform(keys[5], four, maxval=2 * jnp.pi)
-    depth = jax.random.uniform(keys[6], four)
-    wanted = jax.random.randint(keys[7], (), 1, MAX_OBJECTS + 1)
-    center, present, visible = _place(keys[8], wanted, shape, scale, rotation, depth)
-
-    tint_noise = jax.random.uniform(keys[9], (MAX_OBJECTS, 3), minval=-0.05, maxval=0.05)
-    phase = jax.random.uniform(keys[10], (MAX_OBJECTS + 1, 2))
-    background = jax.random.split(keys[11], 3)
-    angle_and_kind = jax.random.uniform(background[0], (2,))
+    scale = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * at_scale
+    rotation = 2 * jnp.pi * at_rotation
+    center, present, visible = _place(for_places, wanted, shape, color, scale, rotation, depth)
 
     order = jnp.argsort(jnp.where(present, depth, jnp.inf))  # back to front, those left out last
     center, shape, scale, rotation = center[order], shape[order], scale[order], rotation[order]
@@ -207,15 +220,11 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
         center=center,
         scale=scale,
         rotation=rotation,
-        tint=jnp.clip(jnp.array(_RGB, jnp.float32)[color[order]] + tint_noise, 0.0, 1.0),
-        texture_phase=phase[:MAX_OBJECTS],
+        tint=jnp.clip(jnp.array(_RGB, jnp.float32)[color[order]] + 0.1 * (chances[:4, 7:10] - 0.5), 0.0, 1.0),
+        texture_phase=chances[:4, 10:12],
         visible=jnp.where(exists, visible[order], 0.0),
         hidden=jnp.where(exists[:, None] & exists[None], hidden, 0.0),
-        background=(angle_and_kind[1] * len(BACKGROUNDS)).astype(jnp.int32),
-        background_colors=_muted_colors(background[1]),
-        background_angle=2 * jnp.pi * angle_and_kind[0],
-        background_phase=phase[MAX_OBJECTS, 0],
-        background_noise=jax.random.uniform(background[2], (8, 8)),
+        **_background(for_background),
     )
 
 
