@@ -1,5 +1,6 @@
 """Procedural scenes: coloured, textured shapes in relations, rendered by a pure function of a key."""
 
+from jaxvision.data.scenes.captions import CAPTION_WORDS, describe
 from jaxvision.data.scenes.render import render_scene, scene_batch
 from jaxvision.data.scenes.sample import largest_object, sample_scene, scene_label, split_key
 from jaxvision.data.scenes.vocabulary import (
@@ -15,6 +16,7 @@ from jaxvision.data.scenes.vocabulary import (
 
 __all__ = [
     "BACKGROUNDS",
+    "CAPTION_WORDS",
     "COLORS",
     "MAX_OBJECTS",
     "SCENE_CLASS_NAMES",
@@ -22,6 +24,7 @@ __all__ = [
     "SIZES",
     "TEXTURES",
     "Scene",
+    "describe",
     "largest_object",
     "render_scene",
     "sample_scene",

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from jaxvision.data.scenes.sample import sample_scene, scene_label
-from jaxvision.data.scenes.shapes import select, shape_distances
+from jaxvision.data.scenes.shapes import select, shape_distances, to_local
 from jaxvision.data.scenes.vocabulary import BACKGROUNDS, MAX_OBJECTS, SHAPES, TEXTURES, Scene
 
 _DARK = 0.5  # what a texture multiplies its object's colour by: darker, same hue
@@ -29,10 +29,7 @@ def _object_layers(
 ) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
     """Coverage of each pixel by the object, and the factor its texture darkens the colour by."""
     at = (jnp.arange(pixels, dtype=jnp.float32) + 0.5) / pixels
-    x, y = at[None, :] - center[0], center[1] - at[:, None]
-    cos, sin = jnp.cos(rotation) / scale, jnp.sin(rotation) / scale
-    x, y = jnp.broadcast_to(x, (pixels, pixels)), jnp.broadcast_to(y, (pixels, pixels))
-    u, v = cos * x + sin * y, cos * y - sin * x
+    u, v = to_local(at[None, :], at[:, None], center, scale, rotation)  # (h, w)
     distance = select(shape, shape_distances(u, v)) * scale * pixels  # in pixels
     coverage = jnp.clip(0.5 - distance, 0.0, 1.0)
 

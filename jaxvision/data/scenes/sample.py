@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.data.scenes.shapes import SHAPE_POINTS, select, shape_distances
+from jaxvision.data.scenes.shapes import SHAPE_POINTS, select, shape_distances, to_local
 from jaxvision.data.scenes.vocabulary import BACKGROUNDS, COLORS, MAX_OBJECTS, SHAPES, SIZES, TEXTURES, Scene
 from jaxvision.errors import InputError
 
@@ -60,18 +60,6 @@ def _pick(chance: Float[Array, "*n"], choices: Sequence) -> Int[Array, "*n"]:
     return (chance * len(choices)).astype(jnp.int32)
 
 
-def _to_local(
-    points: Float[Array, "*points 2"],
-    center: Float[Array, " 2"],
-    scale: Float[Array, ""],
-    rotation: Float[Array, ""],
-) -> tuple[Float[Array, "*points"], Float[Array, "*points"]]:
-    """Image coordinates (y down) to the object's own (v up), in units of its scale."""
-    dx, dy = points[..., 0] - center[0], center[1] - points[..., 1]
-    cos, sin = jnp.cos(rotation) / scale, jnp.sin(rotation) / scale
-    return cos * dx + sin * dy, cos * dy - sin * dx
-
-
 def _offsets(shape: Int[Array, ""], scale: Float[Array, ""], rotation: Float[Array, ""]) -> Float[Array, "64 2"]:
     """Points of the object relative to its centre, in image coordinates."""
     u, v = jnp.moveaxis(jnp.asarray(SHAPE_POINTS)[shape] * scale, -1, 0)
@@ -87,7 +75,8 @@ def _covers(
     points: Float[Array, "*points 2"],
 ) -> Bool[Array, "*points"]:
     """Whether the object covers each of the points."""
-    return select(shape, shape_distances(*_to_local(points, center, scale, rotation))) < 0
+    u, v = to_local(points[..., 0], points[..., 1], center, scale, rotation)
+    return select(shape, shape_distances(u, v)) < 0
 
 
 def _in_frame(points: Float[Array, "*points 2"]) -> Bool[Array, "*points"]:
@@ -193,14 +182,13 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
         >>> 1 <= int(scene.count) <= 4
         True
     """
-    for_objects, for_places, for_background = jax.random.split(key, 3)
-    # One draw for everything about the objects, a row each.
-    chances = jax.random.uniform(for_objects, (MAX_OBJECTS + 1, 13))
-    (shape, color, texture, size), (at_scale, at_rotation, depth) = (
-        [_pick(chances[:4, k], names) for k, names in enumerate((SHAPES, COLORS, TEXTURES, SIZES))],
-        chances[:4, 4:7].T,
+    for_count, for_objects, for_places, for_background = jax.random.split(key, 4)
+    chances = jax.random.uniform(for_objects, (MAX_OBJECTS, 12))  # a row per object
+    shape, color, texture, size = (
+        _pick(chances[:, k], names) for k, names in enumerate((SHAPES, COLORS, TEXTURES, SIZES))
     )
-    wanted = 1 + _pick(chances[4, 0], range(MAX_OBJECTS))
+    at_scale, at_rotation, depth = chances[:, 4], chances[:, 5], chances[:, 6]
+    wanted = jax.random.randint(for_count, (), 1, MAX_OBJECTS + 1)
     size = size.at[0].set(SIZES.index("large"))
     ranges = jnp.array(_SCALES, jnp.float32)[size].at[0].set(jnp.array(_LARGEST, jnp.float32))  # (4, 2)
     scale = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * at_scale
@@ -220,8 +208,8 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
         center=center,
         scale=scale,
         rotation=rotation,
-        tint=jnp.clip(jnp.array(_RGB, jnp.float32)[color[order]] + 0.1 * (chances[:4, 7:10] - 0.5), 0.0, 1.0),
-        texture_phase=chances[:4, 10:12],
+        tint=jnp.clip(jnp.array(_RGB, jnp.float32)[color[order]] + 0.1 * (chances[:, 7:10] - 0.5), 0.0, 1.0),
+        texture_phase=chances[:, 10:12],
         visible=jnp.where(exists, visible[order], 0.0),
         hidden=jnp.where(exists[:, None] & exists[None], hidden, 0.0),
         **_background(for_background),

@@ -87,6 +87,30 @@ def shape_distances(
     )
 
 
+def to_local(
+    x: Float[Array, "..."],
+    y: Float[Array, "..."],
+    center: Float[Array, " 2"],
+    scale: Float[Array, ""],
+    rotation: Float[Array, ""],
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Image coordinates (y runs down) to an object's own (v runs up), in units of its scale.
+
+    Args:
+        x: `(...)` in image sides, likewise y; the two broadcast, so a row and a column make a grid.
+        y: `(...)`.
+        center: `(2,)` where the object is, in image sides.
+        scale: its size, in image sides.
+        rotation: radians, counter-clockwise.
+
+    Returns:
+        u to the object's right and v to its top, broadcast.
+    """
+    dx, dy = x - center[0], center[1] - y
+    cos, sin = jnp.cos(rotation) / scale, jnp.sin(rotation) / scale
+    return cos * dx + sin * dy, cos * dy - sin * dx
+
+
 def select(index: Int[Array, ""], choices: tuple) -> Float[Array, "..."]:
     """choices[index]; all are computed and the whole stays one elementwise program, also under `vmap`."""
     chosen = choices[0]
