@@ -1,10 +1,12 @@
 """The training loop, checkpoints that are checked byte for byte, and run directories.
 
 `fit(step_fn, state, batch_fn, n_steps=...)` is the loop for every network here; `gradient_step` makes the step of those
-with one loss. `new_run` and `resumed_run` open the folder that metrics, checkpoints and results go to.
+with one loss, and `classification_loss` and `score` are a classifier's. `new_run` and `resumed_run` open the folder
+that metrics, checkpoints and results go to.
 """
 
 from jaxvision.training import checkpoints
+from jaxvision.training.classification import Score, classification_loss, score
 from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.order import shuffled
 from jaxvision.training.progress import progress
@@ -12,13 +14,16 @@ from jaxvision.training.runs import Run, new_run, resumed_run
 
 __all__ = [
     "Run",
+    "Score",
     "TrainState",
     "checkpoints",
+    "classification_loss",
     "fit",
     "gradient_step",
     "new_run",
     "progress",
     "resumed_run",
+    "score",
     "shuffled",
     "start",
 ]

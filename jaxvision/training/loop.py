@@ -145,7 +145,10 @@ def fit(
             next_checkpoint = min(n_steps, (done // checkpoint_every + 1) * checkpoint_every)
             count = min(steps_per_dispatch, next_checkpoint - done)
             state, buffers = _advance(state, step_fn, batch_fn, jnp.int32(count), length=steps_per_dispatch)
-            metrics = {name: np.asarray(values)[:count] for name, values in buffers.items()}
+            names = sorted(
+                buffers, key=lambda name: (name != "loss", name)
+            )  # what is shown of many begins with the loss
+            metrics = {name: np.asarray(buffers[name])[:count] for name in names}
             if int(state.step) != done + count:
                 raise ValueError(
                     f"step_fn must add one to state.step: {count} steps took it from {done} to {state.step}"
