@@ -105,7 +105,7 @@ def check_images(images: ArrayLike) -> Float[Array, "n h w c"]:
 def check_labels(
     logits_fn: Callable,
     images: ArrayLike | jax.ShapeDtypeStruct,
-    labels: ArrayLike | Sequence[int],
+    labels: ArrayLike | Sequence,
     *,
     name: str = "labels",
 ) -> Int[Array, " n"]:

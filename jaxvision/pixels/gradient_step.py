@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import optax
 
 
-@functools.cache
 def normalized_gradient(learning_rate: float) -> optax.GradientTransformation:
     r"""A step of fixed length down the gradient: where it points counts, not how steep it is.
 
@@ -33,7 +32,11 @@ def normalized_gradient(learning_rate: float) -> optax.GradientTransformation:
         Stanford CS231n, assignment 3, "Network visualization": the update of its fooling images and class
         visualization. Departure: it divides by the norm outright, which is NaN for a zero gradient.
     """
+    return _normalized_gradient(float(learning_rate))
 
+
+@functools.cache
+def _normalized_gradient(learning_rate: float) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
         largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(g)) for g in jax.tree.leaves(updates)])

@@ -161,7 +161,7 @@ def start(problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, key: Ke
     n = images.shape[0]
     return PixelState(
         images=images,
-        optimizer_state=jax.vmap(problem.optimizer.init)(images),
+        optimizer_state=_per_image(problem.optimizer.init)(images),
         keys=example_keys(jax.random.key(0) if key is None else key, n),
         step=jnp.zeros((), jnp.int32),
         stopped=jnp.zeros(n, bool),
@@ -199,6 +199,9 @@ def advance(problem: PixelProblem, state: PixelState, *, n_steps: int) -> tuple[
     """
     shapes = jax.eval_shape(evaluate, problem, state.images)
     trace = {name: jnp.full((n_steps, *s.shape), jnp.nan, s.dtype) for name, s in shapes.items()}
+
+    if n_steps == 0:
+        return state, trace
 
     def unfinished(carry):
         row, state, _ = carry
@@ -280,7 +283,7 @@ def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
     """One step of every image that has not stopped."""
     gradient, terms = _gradient(problem, state)
     stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(terms)
-    updates, optimizer_state = jax.vmap(problem.optimizer.update)(gradient, state.optimizer_state, state.images)
+    updates, optimizer_state = _per_image(problem.optimizer.update)(gradient, state.optimizer_state, state.images)
     images = optax.apply_updates(state.images, updates)
     if problem.project is not None:
         images = problem.project(images, state.step)
@@ -296,6 +299,16 @@ def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
         stopped=stopped,
         steps=state.steps + (~stopped).astype(jnp.int32),
     ), terms
+
+
+def _per_image(optimizer_function: Callable) -> Callable:
+    """One optimiser for each image. Optax mixes integers and floats, which strict promotion would refuse."""
+
+    def per_image(*args):
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.vmap(optimizer_function)(*args)
+
+    return per_image
 
 
 def _gradient(problem: PixelProblem, state: PixelState) -> tuple[Float[Array, "n h w c"], Terms]:
