@@ -1,0 +1,228 @@
+"""Laws that hold for every method which takes a classifier: one table, each law over all of it.
+
+A new method adds a row: how to run it on images, labels and keys, giving arrays with one entry per image.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax.test_util import check_grads
+
+from jaxvision.adversarial import fooling_image, fooling_problem
+from jaxvision.attribution import saliency_map
+from jaxvision.pixels import advance, start, start_from_noise
+from jaxvision.visualization import class_visualization, class_visualization_problem
+
+SHAPE, N_CLASSES, N_STEPS = (6, 5, 3), 4, 3
+IMAGES = jax.random.normal(jax.random.key(0), (3, *SHAPE))
+LABELS = jnp.array([3, 0, 2])
+KEYS = jax.random.split(jax.random.key(1), 3)
+
+
+def network(weights, images):
+    """A convolution, a smooth nonlinearity, a mean over pixels, a linear layer."""
+    features = jax.lax.conv_general_dilated(
+        images, weights["conv"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    return jnp.tanh(features).mean(axis=(1, 2)) @ weights["linear"]
+
+
+def make_weights(seed, dtype=jnp.float32):
+    conv, linear = jax.random.split(jax.random.key(seed))
+    return {
+        "conv": jax.random.normal(conv, (3, 3, 3, 8), dtype),
+        "linear": jax.random.normal(linear, (8, N_CLASSES), dtype),
+    }
+
+
+def classifier(seed=0):
+    return jax.tree_util.Partial(network, make_weights(seed))
+
+
+class Method(NamedTuple):
+    name: str
+    run: Callable  # (logits_fn, images, labels, keys) -> dict of arrays, one entry per image
+    random: bool = False
+
+
+def run_saliency(logits_fn, images, labels, keys):
+    return {"map": saliency_map(logits_fn, images, labels)}
+
+
+def run_fooling(logits_fn, images, labels, keys):
+    result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
+    trace = {name: value.T for name, value in result.trace.items()}
+    return {"images": result.images, "success": result.success, "steps": result.steps, **trace}
+
+
+def run_class_visualization(logits_fn, images, labels, keys):
+    result = class_visualization(
+        logits_fn, labels, key=keys, image_shape=SHAPE, learning_rate=1.0, n_steps=N_STEPS, blur_every=2, max_jitter=2
+    )
+    trace = {name: value.T for name, value in result.trace.items()}
+    return {"images": result.images, "probability": result.probability, **trace}
+
+
+METHODS = [
+    Method("saliency_map", run_saliency),
+    Method("fooling_image", run_fooling),
+    Method("class_visualization", run_class_visualization, random=True),
+]
+
+
+def fooling_state(logits_fn):
+    problem = fooling_problem(logits_fn, LABELS, learning_rate=0.5)
+    return problem, start(problem, IMAGES)
+
+
+def visualization_state(logits_fn):
+    problem = class_visualization_problem(logits_fn, LABELS, learning_rate=1.0, blur_every=2, max_jitter=2)
+    return problem, start_from_noise(problem, 3, key=KEYS, image_shape=SHAPE)
+
+
+PROBLEMS = [fooling_state, visualization_state]
+
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+every_problem = pytest.mark.parametrize("begin", PROBLEMS, ids=lambda begin: begin.__name__)
+
+
+def assert_close(a, b, **tolerances):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **{"rtol": 1e-4, "atol": 1e-5} | tolerances), a, b)
+
+
+def assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def differ(a, b):
+    return not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+@every_method
+def test_jit_is_eager(method):
+    compiled = jax.jit(method.run)(classifier(), IMAGES, LABELS, KEYS)
+    with jax.disable_jit():
+        assert_close(method.run(classifier(), IMAGES, LABELS, KEYS), compiled)
+
+
+@every_method
+def test_batch_is_a_loop_of_singles(method):
+    batch = method.run(classifier(), IMAGES, LABELS, KEYS)
+    for i in range(3):
+        single = method.run(classifier(), IMAGES[i : i + 1], LABELS[i : i + 1], KEYS[i : i + 1])
+        assert_close(jax.tree.map(lambda value, i=i: value[i : i + 1], batch), single)
+
+
+@every_method
+def test_neighbours_do_not_matter(method):
+    before = method.run(classifier(), IMAGES, LABELS, KEYS)
+    after = method.run(classifier(), IMAGES.at[1:].multiply(3.0), LABELS.at[1:].set(1), KEYS[jnp.array([0, 2, 1])])
+    first_before, first_after = (jax.tree.map(lambda value: value[0], result) for result in (before, after))
+    assert_same_bits(first_before, first_after)
+    assert differ(before, after)
+
+
+@every_method
+def test_same_seed_same_bits(method):
+    once, again = (method.run(classifier(), IMAGES, LABELS, KEYS) for _ in range(2))
+    assert_same_bits(once, again)
+
+
+@every_method
+def test_another_key_matters_exactly_to_random_methods(method):
+    once = method.run(classifier(), IMAGES, LABELS, KEYS)
+    other = method.run(classifier(), IMAGES, LABELS, jax.random.split(jax.random.key(2), 3))
+    assert method.random == differ(once, other)
+
+
+@every_method
+def test_one_trace_for_all_weights_images_and_labels(method):
+    traces = []
+
+    def counted(weights, images):
+        traces.append(images.shape)
+        return network(weights, images)
+
+    results = []
+    for seed in range(3):
+        logits_fn = jax.tree_util.Partial(counted, make_weights(seed))
+        results.append(method.run(logits_fn, IMAGES + float(seed), (LABELS + seed) % N_CLASSES, KEYS))
+        first = len(traces) if seed == 0 else first
+    assert len(traces) == first
+    assert differ(results[0], results[1])
+
+
+class Module(nnx.Module):
+    def __init__(self, weights):
+        self.weights = nnx.data({name: nnx.Param(value) for name, value in weights.items()})
+
+    def __call__(self, images):
+        return network({name: value[...] for name, value in self.weights.items()}, images)
+
+
+@every_method
+def test_any_function_is_a_classifier(method):
+    weights = make_weights(0)
+    expected = method.run(classifier(), IMAGES, LABELS, KEYS)
+
+    def closure(images):
+        return network(weights, images)
+
+    assert_close(method.run(closure, IMAGES, LABELS, KEYS), expected)
+    assert_close(method.run(Module(weights), IMAGES, LABELS, KEYS), expected)
+    under_jit = jax.jit(lambda w, images: method.run(lambda x: network(w, x), images, LABELS, KEYS))
+    assert_close(under_jit(weights, IMAGES), expected)
+    assert_close(jax.jit(method.run)(Module(weights), IMAGES, LABELS, KEYS), expected)
+
+
+@every_method
+def test_numpy_goes_in_and_float64_stays(method):
+    with jax.enable_x64(True):
+        logits_fn = jax.tree_util.Partial(network, make_weights(0, jnp.float64))
+        result = method.run(logits_fn, np.asarray(IMAGES, np.float64), np.asarray(LABELS), KEYS)
+        assert {value.dtype for value in result.values()} <= {np.dtype(d) for d in ("float64", "bool", "int32")}
+        assert any(value.dtype == np.float64 for value in result.values())
+
+
+@every_problem
+def test_gradient_is_the_finite_difference(begin):
+    with jax.enable_x64(True):
+        problem, _ = begin(jax.tree_util.Partial(network, make_weights(0, jnp.float64)))
+        images = jnp.asarray(np.random.default_rng(0).normal(size=(3, *SHAPE)))
+        check_grads(
+            lambda x: problem.objective(x)[0], (images,), order=1, modes=["rev"], atol=1e-6, rtol=1e-6, eps=1e-5
+        )
+
+
+@every_problem
+def test_chunks_are_one_run_bit_for_bit(begin):
+    problem, state = begin(classifier())
+    whole, trace = advance(problem, state, n_steps=6)
+    traces = []
+    for _ in range(3):
+        state, part = advance(problem, state, n_steps=2)
+        traces.append(part)
+    assert_same_bits(state.images, whole.images)
+    assert_same_bits(jax.tree.map(lambda *parts: np.concatenate(parts), *traces), trace)
+
+
+@every_problem
+def test_chunks_and_rebuilt_problems_are_traced_once(begin):
+    traces = []
+
+    def counted(weights, images):
+        traces.append(images.shape)
+        return network(weights, images)
+
+    step = jax.jit(advance, static_argnames="n_steps")
+    for seed in range(3):
+        problem, state = begin(jax.tree_util.Partial(counted, make_weights(seed)))
+        for _ in range(3):
+            state, _ = step(problem, state, n_steps=2)
+        first = len(traces) if seed == 0 else first
+    assert len(traces) == first
