@@ -1,7 +1,6 @@
 """Draws scenes: which objects, where, and over which background."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +32,7 @@ _RGB = (
 _SPLITS = ("train", "validation", "test")
 
 
-def split_key(seed: int, split: Literal["train", "validation", "test"]) -> Key[Array, ""]:
+def split_key(seed: int, split: str) -> Key[Array, ""]:
     """The key of one of three endless, disjoint streams of scenes.
 
     Args:
@@ -218,7 +217,8 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
 
 def largest_object(scene: Scene) -> Int[Array, "*batch"]:
     """Index of the scene's largest object, the one that gives the scene its class."""
-    exists = jnp.arange(MAX_OBJECTS) < scene.count[..., None]
+    index = jax.lax.broadcasted_iota(jnp.int32, scene.scale.shape, scene.scale.ndim - 1)
+    exists = index < scene.count[..., None]
     return jnp.argmax(jnp.where(exists, scene.scale, 0.0), axis=-1).astype(jnp.int32)
 
 

@@ -49,7 +49,7 @@ def shape_distances(
         Eight arrays `(...)`, in the order of SHAPES.
 
     Example:
-        >>> circle, square, *_ = shape_distances(np.float32(2.0), np.float32(0.0))
+        >>> circle, square, *_ = shape_distances(np.array(2.0), np.array(0.0))
         >>> print(f"{circle:.2f} {square:.2f}")
         1.00 1.11
 

@@ -1,0 +1,133 @@
+"""IDX files, good and bad, and the digits in them."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from jaxvision.data import MNIST_FILES, mnist, read_idx
+from jaxvision.errors import InputError
+
+
+def idx(array: np.ndarray, kind: int = 8) -> bytes:
+    return bytes([0, 0, kind, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 4), (0, 3)])
+@pytest.mark.parametrize("compress", [gzip.compress, bytes])
+def test_idx_round_trip(tmp_path, shape, compress):
+    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    (tmp_path / "a").write_bytes(compress(idx(array)))
+    found = read_idx(tmp_path / "a")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, array)
+
+
+ARRAY = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "not an IDX file"),
+        (b"\0\0", "not an IDX file"),
+        (b"PK\3\4 something else", "not an IDX file: .*50 4b 03 04"),
+        (idx(ARRAY, kind=0x0D), "holds floats: expected .* unsigned bytes"),
+        (idx(ARRAY, kind=0x77), "holds the unknown type 0x77"),
+        (idx(ARRAY)[:10], "cut off in its header"),
+        (bytes([0, 0, 8, 0]), "cut off in its header"),
+        (idx(ARRAY)[:-1], "states 3 x 4 x 5 = 60 bytes, 59 follow"),
+        (idx(ARRAY) + b"\0", "states 3 x 4 x 5 = 60 bytes, 61 follow"),
+        (bytes([0, 0, 8, 200]) + 800 * b"\xff", "is damaged: its header states"),
+        (gzip.compress(idx(ARRAY))[:-12], "is damaged"),
+        (gzip.compress(idx(ARRAY))[:20] + b"garbage" + gzip.compress(idx(ARRAY))[27:], "is damaged"),
+    ],
+)
+def test_bad_idx_files(tmp_path, content, sentence):
+    path = tmp_path / "a.gz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=sentence) as error:
+        read_idx(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_idx_file(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*No such file"):
+        read_idx(tmp_path / "none")
+
+
+@pytest.fixture
+def small_home(tmp_path, monkeypatch):
+    """A home folder with test files of the right form, made here."""
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
+    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
+    image_file, label_file, n = MNIST_FILES["test"]
+    rng = np.random.default_rng(1)
+    images = np.zeros((n, 28, 28), np.uint8)
+    images[:, 4:24, 4:24] = rng.integers(0, 256, (n, 20, 20))
+    labels = rng.integers(0, 10, n, dtype=np.uint8)
+    image_file.location.parent.mkdir()
+    image_file.location.write_bytes(gzip.compress(idx(images), compresslevel=1))
+    label_file.location.write_bytes(gzip.compress(idx(labels)))
+    return images, labels
+
+
+def test_files_in_the_home_folder_are_judged_by_their_content(small_home):
+    images, labels = mnist("test")
+    np.testing.assert_array_equal(images[..., 0], small_home[0])
+    np.testing.assert_array_equal(labels, small_home[1])
+    assert images.shape == (10_000, 28, 28, 1)
+    assert labels.dtype == np.int32
+
+
+def test_wrong_content_is_refused(small_home):
+    image_file, label_file, n = MNIST_FILES["test"]
+    label_file.location.write_bytes(idx(np.full(n, 10, np.uint8)))
+    with pytest.raises(InputError, match="holds the label 10: expected digits from 0 to 9"):
+        mnist("test")
+    label_file.location.write_bytes(idx(np.zeros(n - 1, np.uint8)))
+    with pytest.raises(InputError, match=r"shape \(9999,\): expected \(10000,\)"):
+        mnist("test")
+    image_file.location.write_bytes(idx(np.zeros((n, 32, 32), np.uint8)))
+    with pytest.raises(InputError, match=r"expected \(10000, 28, 28\)"):
+        mnist("test")
+
+
+def test_offline_without_the_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
+    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz.*JAXVISION_OFFLINE"):
+        mnist("train")
+
+
+def test_unknown_split():
+    with pytest.raises(InputError, match="no split 'validation' of MNIST: choose train or test"):
+        mnist("validation")
+
+
+@pytest.mark.parametrize(
+    ("split", "n", "first"), [("train", 60_000, [5, 0, 4, 1, 9]), ("test", 10_000, [7, 2, 1, 0, 4])]
+)
+def test_the_real_digits(needs, split, n, first):
+    needs("mnist/train-images-idx3-ubyte.gz")
+    images, labels = mnist(split)
+    assert images.shape == (n, 28, 28, 1)
+    assert labels[:5].tolist() == first
+    assert np.bincount(labels).min() > 0.08 * n
+    # The published mean and deviation of the training images.
+    if split == "train":
+        assert images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+        assert images.std() / 255 == pytest.approx(0.3081, abs=1e-4)
+
+
+def test_published_digests_are_right(needs):
+    """The files that are published as they are; the training images may be a recompressed copy."""
+    from jaxvision.files import sha256
+
+    for image_file, label_file, _ in MNIST_FILES.values():
+        for file in (image_file, label_file):
+            path = needs(file.path)
+            if path.stat().st_size == file.size:
+                assert f"sha256:{sha256(path)}" == file.digest
