@@ -65,8 +65,8 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
             raise InputError(f"{path} is not an image that can be read: expected {_NAMES}") from error
         except (Image.DecompressionBombError, MemoryError) as error:
             raise InputError(
-                f"{path} is too large to be opened: at most {MAX_SIDE:,} pixels on a side and {MAX_PIXELS:,} in all are "
-                "read; shrink it or cut out a part"
+                f"{path} is too large to be opened: at most {MAX_SIDE:,} pixels on a side and {MAX_PIXELS:,} in all "
+                "are read; shrink it or cut out a part"
             ) from error
         except Exception as error:  # on damaged data Pillow's decoders raise nearly anything
             raise InputError(

@@ -122,9 +122,9 @@ def scene_batch(key: Key[Array, ""], n: int, size: int = 64) -> tuple[Float[Arra
         Images `(n, size, size, 3)`, RGB in [0, 1], and labels `(n,)`, indices into SCENE_CLASS_NAMES.
 
     Example:
-        >>> images, labels = scene_batch(jax.random.key(0), 2)
+        >>> images, labels = scene_batch(jax.random.key(0), 8)
         >>> images.shape, labels.dtype.name
-        ((2, 64, 64, 3), 'int32')
+        ((8, 64, 64, 3), 'int32')
     """
 
     def one(index):
