@@ -1,1 +1,31 @@
-""""""
+"""Networks as functions: `model(images) -> (logits, activations)`, weights under torchvision's names.
+
+`logits_fn(model)` is the classifier that attribution, attacks and visualization take.
+"""
+
+from jaxvision.backbones.classifier import logits_fn
+from jaxvision.backbones.convolution import conv2d, conv_direct, conv_patches, conv_pointwise, relu
+from jaxvision.backbones.lenet import LeNet, lenet
+from jaxvision.backbones.parameters import load_state_dict, state_dict
+from jaxvision.backbones.pooling import max_pool
+from jaxvision.backbones.squeezenet import SqueezeNet, squeezenet1_1
+from jaxvision.backbones.vgg import VGG, vgg16, vgg19
+
+__all__ = [
+    "VGG",
+    "LeNet",
+    "SqueezeNet",
+    "conv2d",
+    "conv_direct",
+    "conv_patches",
+    "conv_pointwise",
+    "lenet",
+    "load_state_dict",
+    "logits_fn",
+    "max_pool",
+    "relu",
+    "squeezenet1_1",
+    "state_dict",
+    "vgg16",
+    "vgg19",
+]

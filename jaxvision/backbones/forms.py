@@ -1,0 +1,50 @@
+"""The choices that depend on the machine: the only place that asks which platform the program is for.
+
+Measured on two AVX-512 cores with jax 0.10; `python -m experiments.benchmark` measures them again.
+"""
+
+import jax
+
+# Above a million patch values per image, or below 16 input channels, the compiler's own convolution is the faster.
+MAX_PATCH_VALUES = 1_000_000
+MIN_PATCH_CHANNELS = 16
+# One image of 224 x 224 at a time keeps SqueezeNet's activations in the processor's cache.
+CHUNK_PIXELS = 224 * 224
+
+
+def prefers_patches(height: int, width: int, channels: int, taps: int, stride: int) -> bool:
+    """Whether a convolution is faster as one product over patches: on a CPU, while the patches fit its cache.
+
+    Args:
+        height: of the input.
+        width: of the input.
+        channels: of the input.
+        taps: positions of the kernel, 9 for 3 x 3.
+        stride: of the convolution.
+
+    Returns:
+        True for patches, False for the compiler's own convolution.
+    """
+    patch_values = height * width * channels * taps // stride**2
+    return jax.default_backend() == "cpu" and channels >= MIN_PATCH_CHANNELS and patch_values <= MAX_PATCH_VALUES
+
+
+def chunk_size(n: int, height: int, width: int) -> int:
+    """How many images go through a network at a time: on a CPU as many as its cache holds, elsewhere all of them.
+
+    Args:
+        n: images in the batch.
+        height: of an image.
+        width: of an image.
+
+    Returns:
+        A divisor of n.
+
+    Example:
+        >>> chunk_size(8, 224, 224), chunk_size(128, 64, 64)  # on a CPU
+        (1, 8)
+    """
+    if jax.default_backend() != "cpu":
+        return n
+    most = max(1, CHUNK_PIXELS // (height * width))
+    return max(size for size in range(1, min(most, n) + 1) if n % size == 0)

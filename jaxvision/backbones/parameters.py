@@ -1,0 +1,113 @@
+"""Weights of a backbone as a dictionary of arrays with torchvision's names and layout, and back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jaxvision import weights as weight_files
+from jaxvision.backbones.layers import Conv, Keys, Linear
+from jaxvision.errors import InputError
+
+Model = TypeVar("Model", bound=nnx.Module)
+Tensors = dict[str, np.ndarray]
+
+
+def build(
+    network: Callable[..., Model],
+    name: str,
+    weights: str | Path | None,
+    *,
+    num_classes: int | None,
+    default_classes: int,
+    key: Keys | None,
+) -> Model:
+    """A network with the weights asked for: "imagenet" (the published file `name`), a file, or None for random ones."""
+    if weights is None:
+        return network(num_classes or default_classes, key=jax.random.key(0) if key is None else key)
+    published = weights == "imagenet"
+    tensors = weight_files.load(name if published else Path(weights))
+    source = f"{name}'s ImageNet weights" if published else str(weights)
+    head = f"{network.head}.bias"
+    if head not in tensors:
+        raise InputError(f"{source}: there is no {head}, so these are not weights of {name}: give its own file")
+    found = len(tensors[head])
+    if num_classes not in (None, found):
+        raise InputError(f"{source}: {found} classes, not num_classes={num_classes}: leave num_classes out")
+    shapes = jax.eval_shape(lambda: network(found, key=jax.random.key(0)))
+    return load_state_dict(shapes, tensors, source=source)
+
+
+def state_dict(model: nnx.Module) -> Tensors:
+    """Weights by torchvision's names, in PyTorch's layout: convolutions `(out, in, h, w)`, linear `(out, in)`.
+
+    Args:
+        model: one of this room's networks.
+
+    Returns:
+        float32 arrays by name, for `weights.save` or for a PyTorch network's `load_state_dict`.
+
+    Example:
+        >>> from jaxvision.backbones import squeezenet1_1
+        >>> state_dict(squeezenet1_1(num_classes=10))["classifier.1.weight"].shape
+        (10, 512, 1, 1)
+    """
+    tensors = {}
+    for name, layer in model.layers.items():
+        kernel = np.asarray(layer.kernel[...])
+        tensors[f"{name}.weight"] = np.ascontiguousarray(kernel.transpose(_to_torch(layer)))
+        tensors[f"{name}.bias"] = np.asarray(layer.bias[...])
+    return tensors
+
+
+def load_state_dict(model: Model, tensors: Tensors, *, source: str = "the weights") -> Model:
+    """The same network with other weights; the one given is left as it is.
+
+    Args:
+        model: one of this room's networks, or its shapes (`jax.eval_shape`).
+        tensors: as `state_dict` gives them.
+        source: where they come from, for the sentence.
+
+    Returns:
+        A new network.
+
+    Raises:
+        InputError: if a name is missing or left over, a shape differs, or a value is not finite.
+
+    Example:
+        >>> from jaxvision.backbones import lenet
+        >>> model = lenet(key=jax.random.key(1))
+        >>> copy = load_state_dict(lenet(), state_dict(model))
+        >>> bool((copy.layers["fc2"].kernel[...] == model.layers["fc2"].kernel[...]).all())
+        True
+    """
+    kind = type(model).__name__
+    names = {f"{name}.{part}" for name in model.layers for part in ("weight", "bias")}
+    for missing in sorted(names - set(tensors)):
+        raise InputError(f"{source}: there is no {missing}, so these are not weights of {kind}: give its own file")
+    for extra in sorted(set(tensors) - names):
+        raise InputError(f"{source}: {kind} has no {extra}: give the network's own file")
+    copy = jax.tree.map(lambda leaf: leaf, model)  # new variables, so that `model` keeps its own
+    for name, layer in copy.layers.items():
+        layer.kernel.set_value(_fit(tensors, f"{name}.weight", layer.kernel.shape, _to_torch(layer), source))
+        layer.bias.set_value(_fit(tensors, f"{name}.bias", layer.bias.shape, (0,), source))
+    return copy
+
+
+def _to_torch(layer: Conv | Linear) -> tuple[int, ...]:
+    """The axes of our kernel in PyTorch's order: HWIO to OIHW, (in, out) to (out, in)."""
+    return (3, 2, 0, 1) if isinstance(layer, Conv) else (1, 0)
+
+
+def _fit(tensors: Tensors, name: str, shape: tuple, to_torch: tuple, source: str) -> jax.Array:
+    array = tensors[name]
+    expected = tuple(shape[axis] for axis in to_torch)
+    if array.shape != expected:
+        raise InputError(f"{source}: {name} has shape {array.shape}, expected {expected}: give the network's own file")
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"{source}: {name} holds NaN or infinity: the file is damaged, fetch it again")
+    return jnp.asarray(array.transpose(np.argsort(to_torch)), jnp.float32)

@@ -1,0 +1,67 @@
+r"""Max pooling by even and odd rows, then columns.
+
+`lax.reduce_window` has a slow gradient on the CPU (select-and-scatter) and an order-dependent one on GPUs. Splitting a
+side into its even and odd half makes a window's members three (or two) plain arrays, and the gradient two copies:
+
+$$ y_i = \max(x_{2i},\, x_{2i+1}[,\, x_{2i+2}]) = \max(e_i,\, o_i[,\, e_{i+1}]) $$
+
+The first of equal members takes the gradient, as in PyTorch. Right under any order of differentiation.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxvision.errors import InputError
+
+
+def max_pool(x: Float[Array, "n h w c"], *, size: int = 2, ceil_mode: bool = False) -> Float[Array, "n oh ow c"]:
+    """Maximum over windows of `size` x `size`, stride 2, no padding.
+
+    Args:
+        x: `(n, h, w, c)`.
+        size: 2 or 3.
+        ceil_mode: whether a last window that hangs over the edge counts (over the values that are there), as in
+            SqueezeNet; otherwise it is dropped, as in VGG.
+
+    Returns:
+        `(n, oh, ow, c)` with `oh = (h - size) / 2 + 1`, rounded up with `ceil_mode`, down without.
+
+    Raises:
+        InputError: if `size` is neither 2 nor 3, or the image has no window.
+
+    Example:
+        >>> max_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), size=3, ceil_mode=True)[0, :, :, 0]
+        Array([[10., 11.],
+               [14., 15.]], dtype=float32)
+    """
+    if size not in (2, 3):
+        raise InputError(f"size must be 2 or 3, got {size}")
+    least = size - 1 if ceil_mode else size
+    if min(x.shape[1:3]) < least:
+        raise InputError(f"max_pool needs at least {least} x {least} pixels here, got {x.shape[1]} x {x.shape[2]}")
+    for axis in (1, 2):
+        x = _max_pool_axis(x, axis, size, ceil_mode)
+    return x
+
+
+def _max_pool_axis(x: Array, axis: int, size: int, ceil_mode: bool) -> Array:
+    length = x.shape[axis]
+    n_windows = (length - size + ceil_mode) // 2 + 1
+    pairs = n_windows + (size == 3)  # a window of three reaches into the next pair
+    sides = [(0, 0)] * x.ndim
+    sides[axis] = (0, max(0, 2 * pairs - length))
+    x = jnp.pad(x, sides, constant_values=-jnp.inf)
+    x = lax.slice_in_dim(x, 0, 2 * pairs, axis=axis)
+    x = x.reshape(*x.shape[:axis], pairs, 2, *x.shape[axis + 1 :])
+    even, odd = (jnp.squeeze(half, axis + 1) for half in lax.split(x, (1, 1), axis=axis + 1))
+    first = lax.slice_in_dim(even, 0, n_windows, axis=axis)
+    pooled = _first_max(first, lax.slice_in_dim(odd, 0, n_windows, axis=axis))
+    if size == 3:
+        pooled = _first_max(pooled, lax.slice_in_dim(even, 1, n_windows + 1, axis=axis))
+    return pooled
+
+
+def _first_max(a: Array, b: Array) -> Array:
+    """The larger of two; the first on a tie, so that the gradient is not split; a NaN in either wins."""
+    return lax.select((a >= b) | jnp.isnan(a), a, b)
