@@ -10,6 +10,18 @@ from jaxvision.backbones.convolution import conv2d
 Keys = PRNGKeyArray | Key[Array, ""]
 
 
+class Backbone(nnx.Module):
+    """What the networks of this room have in common: their parameters, in one dictionary by torchvision's names.
+
+    Attributes:
+        head: the name of the last layer, whose width is the number of classes.
+        layers: each `Conv` or `Linear` by name.
+    """
+
+    head: str
+    layers: nnx.Dict
+
+
 class Conv(nnx.Module):
     """A convolution's kernel `(k, k, c, d)` and bias `(d,)`, called on `(n, h, w, c)`.
 

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Conv, Keys, Linear
+from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
@@ -15,7 +15,7 @@ from jaxvision.errors import InputError
 Activations = dict[str, Array]
 
 
-class LeNet(nnx.Module):
+class LeNet(Backbone):
     """LeNet, `model(images) -> (logits, activations)`; see `lenet`."""
 
     head = "fc2"

@@ -7,13 +7,12 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from jaxvision import weights as weight_files
-from jaxvision.backbones.layers import Conv, Keys, Linear
+from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
 from jaxvision.errors import InputError
 
-Model = TypeVar("Model", bound=nnx.Module)
+Model = TypeVar("Model", bound=Backbone)
 Tensors = dict[str, np.ndarray]
 
 
@@ -42,7 +41,7 @@ def build(
     return load_state_dict(shapes, tensors, source=source)
 
 
-def state_dict(model: nnx.Module) -> Tensors:
+def state_dict(model: Backbone) -> Tensors:
     """Weights by torchvision's names, in PyTorch's layout: convolutions `(out, in, h, w)`, linear `(out, in)`.
 
     Args:
@@ -59,8 +58,8 @@ def state_dict(model: nnx.Module) -> Tensors:
     tensors = {}
     for name, layer in model.layers.items():
         kernel = np.asarray(layer.kernel[...])
-        tensors[f"{name}.weight"] = np.ascontiguousarray(kernel.transpose(_to_torch(layer)))
-        tensors[f"{name}.bias"] = np.asarray(layer.bias[...])
+        tensors[f"{name}.weight"] = kernel.transpose(_to_torch(layer)).copy()
+        tensors[f"{name}.bias"] = np.array(layer.bias[...])
     return tensors
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxvision.backbones.chunks import in_chunks
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Conv, Keys
+from jaxvision.backbones.layers import Backbone, Conv, Keys
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
@@ -31,7 +31,7 @@ POOLS = {2: "pool1", 5: "pool3", 8: "pool5"}
 MIN_SIDE = 17
 
 
-class SqueezeNet(nnx.Module):
+class SqueezeNet(Backbone):
     """SqueezeNet 1.1, `model(images) -> (logits, activations)`; see `squeezenet1_1`."""
 
     head = "classifier.1"

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxvision.backbones.chunks import in_chunks
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Conv, Keys, Linear
+from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
@@ -21,7 +21,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 MIN_SIDE = 32
 
 
-class VGG(nnx.Module):
+class VGG(Backbone):
     """A VGG of five blocks, `model(images) -> (logits, activations)`; see `vgg16` and `vgg19`.
 
     Args:

@@ -1,0 +1,87 @@
+"""Every form of convolution and pooling is the same function, with the same derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.test_util import check_grads
+
+from jaxvision.backbones import conv_direct, conv_patches, conv_pointwise, max_pool, relu
+from jaxvision.errors import InputError
+
+
+@pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 0), (5, 1, 0), (3, 2, 1), (1, 1, 0)])
+@pytest.mark.parametrize("side", [(7, 12)])
+def test_forms_of_convolution_agree(size, stride, padding, side):
+    with jax.enable_x64(True):
+        key = jax.random.split(jax.random.key(0), 3)
+        x = jax.random.normal(key[0], (2, *side, 3), jnp.float64)
+        kernel = jax.random.normal(key[1], (size, size, 3, 4), jnp.float64)
+        bias = jax.random.normal(key[2], (4,), jnp.float64)
+        arguments = {"stride": stride, "padding": padding}
+        direct, pull_direct = jax.vjp(lambda *a: conv_direct(*a, **arguments), x, kernel, bias)
+        patches, pull_patches = jax.vjp(lambda *a: conv_patches(*a, **arguments), x, kernel, bias)
+        np.testing.assert_allclose(patches, direct, rtol=1e-12, atol=1e-12)
+        for ours, theirs in zip(pull_patches(direct), pull_direct(direct), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+        if size == 1:
+            np.testing.assert_allclose(conv_pointwise(x, kernel, bias), direct, rtol=1e-12, atol=1e-12)
+
+
+def test_convolution_by_hand():
+    """One tap picks the neighbour below and to the right: y[i, j] = x[i + 1, j + 1], zero beyond the edge."""
+    x = jnp.arange(12.0).reshape(1, 3, 4, 1)
+    kernel = jnp.zeros((3, 3, 1, 1)).at[2, 2].set(1.0)
+    expected = np.array([[5, 6, 7, 0], [9, 10, 11, 0], [0, 0, 0, 0]], np.float32)
+    for form in (conv_direct, conv_patches):
+        np.testing.assert_array_equal(form(x, kernel, jnp.zeros(1), padding=1)[0, :, :, 0], expected)
+
+
+def reduce_window(x, size, ceil_mode):
+    """The compiler's own pooling, with the hang-over of PyTorch's ceil_mode as padding."""
+    sides = [(0, (-(length - size) % 2) if ceil_mode else 0) for length in x.shape[1:3]]
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, size, size, 1), (1, 2, 2, 1), [(0, 0), *sides, (0, 0)])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("side", [(3, 4), (8, 5)])
+def test_max_pool_is_the_window_maximum_with_its_gradient(size, ceil_mode, side):
+    x = jax.random.normal(jax.random.key(1), (2, *side, 3))
+    ours, pull_ours = jax.vjp(lambda x: max_pool(x, size=size, ceil_mode=ceil_mode), x)
+    theirs, pull_theirs = jax.vjp(lambda x: reduce_window(x, size, ceil_mode), x)
+    np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(pull_ours(theirs)[0], pull_theirs(theirs)[0])
+
+
+def test_max_pool_under_double_backward():
+    x = jax.random.normal(jax.random.key(2), (1, 5, 6, 2))
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.asarray(x, np.float64))
+        check_grads(
+            lambda x: max_pool(jnp.asarray(x), size=3, ceil_mode=True) ** 2,
+            (x,),
+            order=2,
+            atol=1e-5,
+            rtol=1e-5,
+            eps=1e-6,
+        )
+
+
+def test_first_of_equal_members_takes_the_gradient():
+    gradient = jax.grad(lambda x: jnp.sum(max_pool(x)))(jnp.ones((1, 2, 2, 1)))
+    np.testing.assert_array_equal(gradient[0, :, :, 0], [[1, 0], [0, 0]])
+
+
+def test_nan_is_not_swallowed():
+    x = jnp.zeros((1, 4, 4, 1)).at[0, 1, 0, 0].set(jnp.nan).at[0, 2, 3, 0].set(jnp.nan)
+    np.testing.assert_array_equal(jnp.isnan(max_pool(x))[0, :, :, 0], [[True, False], [False, True]])
+    assert jnp.isnan(relu(jnp.array([jnp.nan]))).all()
+
+
+def test_images_without_a_window_are_refused():
+    with pytest.raises(InputError, match="at least 3 x 3 pixels"):
+        max_pool(jnp.zeros((1, 2, 9, 1)), size=3)
+    with pytest.raises(InputError, match="size must be 2 or 3"):
+        max_pool(jnp.zeros((1, 9, 9, 1)), size=4)
