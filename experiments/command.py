@@ -4,6 +4,7 @@ import errno
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import tyro
@@ -61,6 +62,39 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
         run_dir = getattr(result, "run_dir", None)
         if run_dir is not None:
             print(f"Results are in {run_dir}")
+
+
+def command_line(name: str, config: Any, *, without: Sequence[str] = ("resume", "run_dir")) -> str:
+    """The command that gives these settings: a flag for each that is not the default.
+
+    Args:
+        name: the experiment.
+        config: its settings, a dataclass.
+        without: settings that are left out because they say where a run is, not what it does.
+
+    Returns:
+        One line for a shell.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Config:
+        ...     images: tuple[str, ...] = ()
+        ...     n_steps: int = 100
+        >>> command_line("saliency", Config(images=("a cat.jpg", "b.jpg")))
+        "python -m experiments.saliency --images 'a cat.jpg' b.jpg"
+    """
+    words = ["python", "-m", f"experiments.{name}"]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in without or value == field.default:
+            continue
+        flag = field.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return shlex.join(words)
 
 
 def machine_sentence(error: BaseException) -> str | None:

@@ -120,17 +120,23 @@ def overlay(photograph: Image, values: Float[np.ndarray, "h w"], *, clip: float 
     Returns:
         `(h, w, 3)` in [0, 1].
     """
-    weight = _unit(values, clip)[..., None] ** 0.7  # lifts middling values, which would drown in the photograph
+    weight = _unit(values, clip)[..., None]
     grey = np.repeat(photograph.mean(axis=-1, keepdims=True), 3, axis=-1)
     return np.asarray((1 - weight) * (0.15 + 0.55 * grey) + weight * heat(values, clip=clip), np.float32)
 
 
-def saliency_sheet(photographs: Images, maps: Float[np.ndarray, "n h w"], captions: Sequence[str]) -> Figure:
+def saliency_sheet(
+    photographs: Images,
+    maps: Float[np.ndarray, "n h w"],
+    smoothed: Float[np.ndarray, "n h w"],
+    captions: Sequence[str],
+) -> Figure:
     """Photograph, saliency map and overlay under each other, one column an image, at most six columns a row.
 
     Args:
         photographs: `(n, h, w, c)` in [0, 1].
         maps: `(n, h, w)`, non-negative.
+        smoothed: `(n, h, w)`, the same blurred, for the overlay: single pixels would hide what they lie on.
         captions: `n` texts above the columns (two lines read best).
 
     Returns:
@@ -142,12 +148,14 @@ def saliency_sheet(photographs: Images, maps: Float[np.ndarray, "n h w"], captio
     """
     columns = min(6, len(photographs))
     blocks = -(-len(photographs) // columns)
-    names = ("photograph", "saliency", "overlay")
+    names = ("photograph", "saliency", "smoothed, overlaid")
     with matplotlib.rc_context(STYLE):
         figure, axes = _pictures(3 * blocks, columns, heading=0.32 * blocks)
-        for i, (photograph, values, caption) in enumerate(zip(photographs, maps, captions, strict=True)):
+        for i, (photograph, values, smooth, caption) in enumerate(
+            zip(photographs, maps, smoothed, captions, strict=True)
+        ):
             block, column = divmod(i, columns)
-            for row, picture in enumerate((photograph, heat(values), overlay(photograph, values))):
+            for row, picture in enumerate((photograph, heat(values), overlay(photograph, smooth))):
                 _show(axes[3 * block + row, column], picture, title=caption if row == 0 else None)
                 if column == 0:
                     axes[3 * block + row, 0].set_ylabel(names[row])
@@ -294,11 +302,10 @@ def _show(axis: Axes, picture: Image, *, title: str | None = None) -> None:
 
 
 def _bars(axis: Axes, bars: Bars, marked: str, colour: str) -> None:
-    """Horizontal bars with the class names on them, the class `marked` in colour."""
-    values = [value for _, value in bars]
+    """Horizontal bars with the class names on them, the class `marked` in colour, percentages in a column beside."""
     colours = [colour if name == marked else "#c4cad2" for name, _ in bars]
-    axis.barh(range(len(bars)), values, height=0.78, color=colours)
+    axis.barh(range(len(bars)), [value for _, value in bars], height=0.78, color=colours)
     for row, (name, value) in enumerate(bars):
         axis.text(0.02, row, short_name(name), va="center", fontsize=7)
-        axis.text(1.0, row, percent(value), va="center", ha="right", fontsize=7, color=GREY if value < 0.8 else INK)
-    axis.set(xlim=(0, 1), ylim=(len(bars) - 0.4, -0.6))
+        axis.text(1.24, row, percent(value), va="center", ha="right", fontsize=7, color=GREY)
+    axis.set(xlim=(0, 1.25), ylim=(len(bars) - 0.4, -0.6))

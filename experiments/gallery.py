@@ -84,19 +84,27 @@ def write_page(path: Path, title: str, lead: Sequence[str], exhibits: Sequence[E
 def _section(exhibit: Exhibit, folder: Path) -> str:
     figures = "\n".join(_figure(picture, folder) for picture in exhibit.pictures)
     numbers = "\n".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in exhibit.numbers)
+    # Each word in a box of its own: a browser would break a line at the hyphens of a flag.
+    command = " ".join(f"<span>{escape(word)}</span>" for word in exhibit.command.split(" "))
     paper = ""
     if exhibit.paper:
         words, link = exhibit.paper
         paper = f'<p class="paper"><a href="{escape(link)}">{escape(words)}</a></p>'
     return f"""<section id="{escape(exhibit.name)}">
 {figures}
+<div class="label">
+<div>
 <h2>{escape(exhibit.title)}</h2>
 {_paragraphs(exhibit.text)}
-<pre tabindex="0"><code>{escape(exhibit.command)}</code></pre>
+{paper}
+</div>
+<div>
+<pre tabindex="0"><code>{command}</code></pre>
 <dl>
 {numbers}
 </dl>
-{paper}
+</div>
+</div>
 </section>"""
 
 
@@ -142,7 +150,7 @@ _STYLE = """\
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --paper: #16181b; --card: #f7f7f5; --ink: #e7e5e0; --soft: #a0a6af; --rule: #2d3136; --accent: #e8a063;
+    --paper: #16181b; --card: #ffffff; --ink: #e7e5e0; --soft: #a0a6af; --rule: #2d3136; --accent: #e8a063;
     --code: #202327;
   }
   figure a { filter: brightness(0.92); }
@@ -155,7 +163,7 @@ header, main, footer { max-width: 72rem; margin: 0 auto; padding: 0 clamp(1rem, 
 header { padding-top: clamp(2.5rem, 8vw, 5rem); }
 h1 { font-size: clamp(2.4rem, 7vw, 3.8rem); font-weight: 500; line-height: 1.05; letter-spacing: -0.02em;
   margin: 0 0 1.2rem; }
-h2 { font-size: clamp(1.5rem, 4vw, 2rem); font-weight: 500; line-height: 1.2; margin: 1.8rem 0 0.6rem; }
+h2 { font-size: clamp(1.5rem, 4vw, 2rem); font-weight: 500; line-height: 1.2; margin: 0 0 0.7rem; }
 p { max-width: 40em; margin: 0 0 0.9em; text-wrap: pretty; }
 header p:first-of-type { font-size: 1.25rem; line-height: 1.5; }
 header p:not(:first-of-type) { color: var(--soft); }
@@ -171,9 +179,13 @@ figure a { display: block; background: var(--card); border: 1px solid var(--rule
 figure img { display: block; width: auto; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); margin-top: 0.5rem; max-width: 60em; }
 pre { font: 0.875rem/1.6 var(--mono); background: var(--code); border-radius: 8px; padding: 0.8rem 1rem;
-  margin: 1.2rem 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+  margin: 0.3rem 0 1.2rem; white-space: pre-wrap; overflow-x: auto; }
+pre span { white-space: nowrap; }
 pre code::before { content: "$ "; color: var(--soft); }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: 1rem 1.6rem; margin: 1.4rem 0; }
+.label { display: grid; gap: 1.2rem 3.5rem; margin-top: 1.8rem; }
+@media (min-width: 60rem) { .label { grid-template-columns: 1fr 1fr; } }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem 1.6rem;
+  margin: 1.2rem 0 0; }
 dt { font: 0.8125rem/1.4 var(--sans); color: var(--soft); }
 dd { margin: 0.1rem 0 0; font-size: 1.2rem; line-height: 1.35; font-variant-numeric: tabular-nums; }
 .paper { font: 0.875rem/1.5 var(--sans); margin: 0; max-width: none; }

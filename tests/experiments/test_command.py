@@ -4,13 +4,13 @@ import errno
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from experiments.command import command, machine_sentence
+from experiments.command import command, command_line, machine_sentence
 from jaxvision.errors import InputError
 
 
@@ -18,7 +18,7 @@ from jaxvision.errors import InputError
 class Config:
     number: int = 3
     """how many (a count)"""
-    run_dir: Path = field(default_factory=lambda: Path("runs/x"))
+    run_dir: Path = Path("runs/x")
     resume: bool = False
 
 
@@ -99,6 +99,15 @@ def test_interruption_says_how_to_go_on(capsys):
     sentence, code = sentence_and_code(capsys, raises(KeyboardInterrupt()), Plain)
     assert "--resume" not in sentence
     assert code == 130
+
+
+def test_the_command_line_of_a_config_gives_the_config_back():
+    config = Config(number=5, resume=True)
+    words = command_line("x", config, without=()).split()
+    assert words == ["python", "-m", "experiments.x", "--number", "5", "--resume"]
+    seen = []
+    command(lambda config: seen.append(config), Config, args=words[3:])
+    assert seen == [config]
 
 
 def test_a_bug_keeps_its_traceback():

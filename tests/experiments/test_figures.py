@@ -46,13 +46,14 @@ def test_overlay_of_an_empty_map_is_the_grey_photograph():
 
 
 def test_saliency_sheet_puts_photograph_map_and_overlay_under_each_other():
-    figure = figures.saliency_sheet(IMAGES, MAPS, [f"image {i}" for i in range(7)])
+    figure = figures.saliency_sheet(IMAGES, MAPS, MAPS[::-1], [f"image {i}" for i in range(7)])
     shown = pictures(figure)
     assert len(shown) == 3 * 7
     np.testing.assert_array_equal(shown[0], IMAGES[0])
     np.testing.assert_array_equal(shown[6], figures.heat(MAPS[0]))  # six columns: the second row begins
+    np.testing.assert_array_equal(shown[12], figures.overlay(IMAGES[0], MAPS[6]))
     np.testing.assert_array_equal(shown[18], IMAGES[6])  # the second block
-    assert {"photograph", "saliency", "overlay", "image 6"} <= set(words(figure))
+    assert {"photograph", "saliency", "smoothed, overlaid", "image 6"} <= set(words(figure))
 
 
 def test_fooling_sheet_magnifies_the_change_around_mid_grey():

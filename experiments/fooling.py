@@ -1,0 +1,174 @@
+"""Fooling images: a photograph changed too little to see, and taken for something else.
+
+From a photograph, steps of fixed length climb the score of a target class until the network names it, each image on its
+own. That such images exist: Szegedy et al., "Intriguing properties of neural networks", 2013,
+https://arxiv.org/abs/1312.6199; the rule is that of Stanford's CS231n, assignment 3. Images stay within what a file can
+hold, and each is asked about once more as the 8-bit picture that is written.
+
+Without flags it fools sample pictures towards the three classes that the network finds least likely. Expected: every
+target reached, with ImageNet weights in 10 to 60 of at most 100 steps. About a minute on two cores. Writes each fooled
+image, and one figure a photograph: the images, the change magnified, and the network's first five guesses.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from experiments import figures
+from experiments.classes import find_class
+from experiments.command import command
+from experiments.inputs import file_name, load_inputs, probabilities, require_finite, require_number, to_unit, top
+from experiments.networks import load_network
+from jaxvision.adversarial import fooling_image
+from jaxvision.data import write_image
+from jaxvision.pixels import ClipNormalized, normalize
+from jaxvision.training import new_run, progress
+
+N_TARGETS = 3  # where none are named
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one run."""
+
+    images: tuple[str, ...] = ()
+    """files, folders or globs; none: sample photographs, or held-out scenes for the scenes network"""
+    weights: str = "auto"
+    """auto, imagenet, scenes, or a safetensors file with torchvision's parameter names"""
+    targets: tuple[str, ...] = ()
+    """classes to be taken for, by index or name; none: the three least likely for each image"""
+    learning_rate: float = 1.0
+    """length of a step over a whole image, in normalised units (one is about 0.23 of the range from black to white)"""
+    n_steps: int = 100
+    """steps at most (a count); each image stops as soon as it fools"""
+    n_samples: int = 4
+    """how many sample pictures (a count), where no images are given"""
+    seed: int = 0
+    """which held-out scenes are drawn"""
+    run_dir: Path | None = None
+    """folder to write to; none: the next free runs/fooling-NNN"""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One image and one target."""
+
+    image: str
+    predicted: str
+    target: str
+    success: bool
+    steps: int
+    """updates made"""
+    probability: float
+    """of the target, for the fooled image"""
+    l2: float
+    """Euclidean length of the change over the whole image, in units of the range [0, 1]"""
+    linf: float
+    """largest change of one channel of one pixel, in units of the range [0, 1]"""
+    success_8bit: bool
+    """whether the picture as written, rounded to 8 bits, still fools"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out."""
+
+    run_dir: Path
+    network: str
+    attacks: tuple[Attack, ...]
+    pictures: tuple[Path, ...]
+
+
+def main(config: Config) -> Result:
+    """Fools every image towards every target and writes figures and numbers.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        One attack per image and target, and the figures' paths.
+
+    Raises:
+        InputError: if an image, the weights or a class cannot be used.
+    """
+    require_number(config, "n_samples", at_least=1)
+    require_number(config, "n_steps", at_least=0)
+    require_number(config, "learning_rate", above=0)
+    network = load_network(config.weights)
+    named = [find_class(network.class_names, words) for words in config.targets]
+    inputs = load_inputs(network, config.images, n_samples=config.n_samples, seed=config.seed)
+    with new_run("fooling", config, run_dir=config.run_dir) as run, progress(len(inputs.names)) as report:
+        run.note(network.note)
+        answers = probabilities(network, inputs.images)
+        attacks, pictures = [], []
+        for i, (name, image) in enumerate(zip(*inputs, strict=True)):
+            targets = np.asarray(named or far_classes(answers[i]), np.int32)
+            outcome = fooling_image(
+                network.logits_fn,
+                normalize(np.repeat(image[None], len(targets), axis=0)),
+                targets,
+                learning_rate=config.learning_rate,
+                n_steps=config.n_steps,
+                project=ClipNormalized(),
+            )
+            fooled = to_unit(outcome.images)  # (t, h, w, c)
+            require_finite(fooled, f"the image made from {name}")
+            after = probabilities(network, fooled)  # (t, K)
+            written = probabilities(network, np.round(fooled * 255) / 255).argmax(1)
+            guesses = [top(network.class_names, row) for row in (answers[i], *after)]
+            for t, target in enumerate(targets):
+                attack = Attack(
+                    image=name,
+                    predicted=guesses[0][0][0],
+                    target=network.class_names[target],
+                    success=bool(outcome.success[t]),
+                    steps=int(outcome.steps[t]),
+                    probability=float(after[t, target]),
+                    l2=float(np.linalg.norm(fooled[t] - image)),
+                    linf=float(np.abs(fooled[t] - image).max()),
+                    success_8bit=bool(written[t] == target),
+                )
+                run.log(len(attacks), {k: np.asarray([getattr(attack, k)]) for k in ("steps", "l2", "linf")})
+                attacks.append(attack)
+                write_image(run.picture(f"fooled_{len(attacks):02d}.png"), fooled[t])
+            sheet = figures.fooling_sheet(
+                image,
+                fooled,
+                guesses=guesses,
+                targets=[network.class_names[t] for t in targets],
+                steps=[a.steps for a in attacks[-len(targets) :]],
+                successes=[a.success for a in attacks[-len(targets) :]],
+            )
+            pictures.append(figures.save(sheet, run.picture(file_name(i, name))))
+            report(i + 1, {"fooled": sum(a.success for a in attacks) / len(attacks)})
+        result = Result(run.path, network.name, tuple(attacks), tuple(pictures))
+        run.finish(result)
+    return result
+
+
+def far_classes(answer: Float[np.ndarray, " k"]) -> Int[np.ndarray, " t"]:
+    """The classes that the network finds least likely, among those that it can be led to.
+
+    Where the score ends in a ReLU, as SqueezeNet's does, it can be zero all around an image: there is no gradient to
+    follow then. Such classes share one probability, the lowest, to the bit; they come last.
+
+    Args:
+        answer: `(K,)`, the probabilities of one image.
+
+    Returns:
+        `N_TARGETS` class indices, or K where there are fewer.
+
+    Example:
+        >>> far_classes(np.array([0.1, 0.4, 0.1, 0.15, 0.25]))
+        array([3, 4, 1])
+        >>> far_classes(np.array([0.1, 0.4, 0.2, 0.3]))
+        array([0, 2, 3])
+    """
+    shared = (answer == answer.min()) & (np.sum(answer == answer.min()) > 1)
+    return np.lexsort((answer, shared))[:N_TARGETS]
+
+
+if __name__ == "__main__":
+    command(main, Config)

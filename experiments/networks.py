@@ -1,0 +1,218 @@
+"""Which network an experiment looks at, and what its classes are called."""
+
+import functools
+import importlib.util
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from jaxvision import weights as published
+from jaxvision.backbones import lenet, logits_fn, squeezenet1_1, vgg16, vgg19
+from jaxvision.data import SCENE_CLASS_NAMES
+from jaxvision.errors import InputError
+from jaxvision.files import PublishedFile, home, offline
+from jaxvision.pixels import denormalize
+
+SCENES = Path(__file__).resolve().parents[1] / "checkpoints" / "squeezenet_scenes.safetensors"
+PATIENCE = 4.0  # seconds: a machine without network must not keep its reader waiting
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier and what a reader needs to know of it.
+
+    Args:
+        name: what to call it in a figure.
+        logits_fn: images `(N, H, W, C)`, ImageNet-normalised, to logits `(N, K)`; a pytree, so that its weights are
+            inputs of a compiled program.
+        class_names: `K` names, synonyms separated by commas.
+        image_size: pixels, the side of the images it was trained on.
+        note: one sentence, where it comes from and why it was chosen.
+        samples: "photographs", "scenes" or "digits", the kind of picture it knows.
+        weights: what to give `load_network` for this one again, without its having to choose.
+    """
+
+    name: str
+    logits_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
+    class_names: tuple[str, ...]
+    image_size: int
+    note: str
+    samples: str
+    weights: str
+
+
+def load_network(weights: str = "auto") -> Network:
+    """The network a `--weights` flag names.
+
+    Args:
+        weights: "auto", ImageNet's SqueezeNet where it is at hand or can be had, else the embedded scenes network;
+            "imagenet"; "scenes"; or a safetensors file with torchvision's parameter names of a SqueezeNet or VGG,
+            or the names of this project's LeNet.
+
+    Returns:
+        The network; `note` says which it is and why.
+
+    Raises:
+        InputError: if there is no such file, or its parameters are of no network known here.
+    """
+    if weights == "auto":
+        return _auto()
+    if weights == "imagenet":
+        return _imagenet("its ImageNet weights were asked for")
+    if weights == "scenes":
+        return _scenes("asked for by name")
+    return _from_file(Path(weights))
+
+
+def _auto() -> Network:
+    entry = published.WEIGHTS["squeezenet1_1"]
+    if entry.location.exists():
+        return _imagenet(f"its ImageNet weights are in {entry.location.parent}")
+    obstacle = _obstacle(entry.file)
+    if obstacle is None:
+        try:
+            return _imagenet("its ImageNet weights could be downloaded")
+        except (InputError, OSError) as error:
+            obstacle = " ".join(str(error).split())
+    return _scenes(f"chosen because ImageNet's SqueezeNet is not at hand: {obstacle}")
+
+
+def _imagenet(why: str) -> Network:
+    model = squeezenet1_1(weights="imagenet")
+    return Network(
+        name="SqueezeNet 1.1, ImageNet",
+        logits_fn=logits_fn(model),
+        class_names=_imagenet_names(),
+        image_size=224,
+        note=f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}.",
+        samples="photographs",
+        weights="imagenet",
+    )
+
+
+def _scenes(why: str) -> Network:
+    if not SCENES.exists():
+        raise InputError(
+            f"{SCENES} is missing: train the network with python -m experiments.train_classifier, "
+            "or choose another with --weights imagenet or --weights FILE"
+        )
+    return Network(
+        name="SqueezeNet 1.1, scenes",
+        logits_fn=logits_fn(squeezenet1_1(weights=SCENES)),
+        class_names=SCENE_CLASS_NAMES,
+        image_size=64,
+        note=f"SqueezeNet 1.1 trained by this project on procedural scenes, 64 coloured shapes; {why}.",
+        samples="scenes",
+        weights="scenes",
+    )
+
+
+def _from_file(path: Path) -> Network:
+    if not path.exists():
+        raise InputError(
+            f"{path} is not there: --weights takes auto, imagenet, scenes or a safetensors file with torchvision's "
+            "parameter names"
+        )
+    tensors = published.load(path)
+    found = _recognise(tensors)
+    if found is None:
+        raise InputError(
+            f"{path} holds parameters of no network known here ({', '.join(list(tensors)[:3])}, ...): "
+            "expected torchvision's names of SqueezeNet 1.1, VGG-16 or VGG-19, or those of this project's LeNet"
+        )
+    damaged = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
+    if damaged:
+        raise InputError(f"{path} holds values that are not finite (in {damaged[0]}): train or download it again")
+    name, build, last = found
+    n_classes = len(tensors[last])
+    model = logits_fn(build(weights=path))
+    class_names, size, samples = _guess(name, n_classes)
+    return Network(
+        name=f"{name}, {path.name}",
+        logits_fn=Partial(_grey_logits, model) if name == "LeNet" else model,
+        class_names=class_names,
+        image_size=size,
+        note=f"{name} with {n_classes} classes, read from {path} as asked for by name.",
+        samples=samples,
+        weights=str(path),
+    )
+
+
+def _recognise(tensors: Mapping[str, np.ndarray]) -> tuple[str, Callable, str] | None:
+    """What is called like this: its name, its constructor and its last bias."""
+    names = set(tensors)
+    if {"features.3.squeeze.weight", "classifier.1.bias"} <= names:
+        return "SqueezeNet 1.1", squeezenet1_1, "classifier.1.bias"
+    if {"features.34.weight", "classifier.6.bias"} <= names:  # VGG-19's last convolution
+        return "VGG-19", vgg19, "classifier.6.bias"
+    if {"features.28.weight", "classifier.6.bias"} <= names:
+        return "VGG-16", vgg16, "classifier.6.bias"
+    if {"conv1.weight", "fc2.bias"} <= names:
+        return "LeNet", lenet, "fc2.bias"
+    return None
+
+
+def _guess(name: str, n_classes: int) -> tuple[tuple[str, ...], int, str]:
+    """Class names, image size and kind of samples, which no file of weights tells, by network and number of classes."""
+    if n_classes == len(SCENE_CLASS_NAMES):
+        return SCENE_CLASS_NAMES, 64, "scenes"
+    if name == "LeNet":
+        return tuple(map(str, range(n_classes))), 28, "digits"
+    names = _imagenet_names() if n_classes == 1000 else tuple(f"class {i}" for i in range(n_classes))
+    return names, 224, "photographs"
+
+
+def _grey_logits(model: Callable, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
+    """LeNet reads grey values in [0, 1]: the same pictures and steps as for every network, seen through its eyes."""
+    return model(jnp.mean(denormalize(images), axis=-1, keepdims=True))
+
+
+def _imagenet_names() -> tuple[str, ...]:
+    """ImageNet's class names; numbers where they are neither at hand nor to be had, for pictures do not need them."""
+    own = home() / "imagenet" / "class_names.json"
+    if own.exists() or _obtainable(published.CLASS_NAMES):
+        with suppress(OSError):
+            return published.imagenet_class_names()
+    return tuple(f"class {i}" for i in range(1000))
+
+
+def _obstacle(file: PublishedFile) -> str | None:
+    """Why a published PyTorch file cannot become weights on this machine, or None."""
+    if importlib.util.find_spec("torch") is None:
+        return 'converting it needs PyTorch (pip install "jaxvision[convert]")'
+    if _obtainable(file):
+        return None
+    return "JAXVISION_OFFLINE forbids downloading it" if offline() else f"{file.url} does not answer"
+
+
+def _obtainable(file: PublishedFile) -> bool:
+    return file.location.exists() or (not offline() and _reachable(file.url))
+
+
+@functools.cache
+def _reachable(url: str) -> bool:
+    """Whether the server answers at once; also where the name server itself keeps silent."""
+    answers = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE):
+                answers.append(True)
+        except (OSError, ValueError, HTTPException):
+            return
+
+    # A thread, because looking up a name obeys no timeout; a daemon, because the command must be able to end.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return bool(answers)
