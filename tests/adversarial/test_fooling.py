@@ -5,7 +5,7 @@ import pytest
 
 from jaxvision.adversarial import fooling_image, fooling_problem
 from jaxvision.errors import InputError
-from jaxvision.pixels import ClipNormalized, advance, start
+from jaxvision.pixels import ClipNormalized, advance, margin, start
 
 WEIGHTS = jax.random.normal(jax.random.key(1), (4, 3, 2, 5))
 IMAGES = jax.random.normal(jax.random.key(0), (6, 4, 3, 2))
@@ -80,6 +80,23 @@ def test_projection_keeps_the_image_displayable():
     result = fooling_image(linear, clip(IMAGES, 0), TARGETS, learning_rate=0.25, n_steps=200, project=clip)
     assert np.abs(result.images).max() <= 2
     assert result.success.all()
+
+
+def test_margin_wins_where_a_kindred_class_climbs_as_fast():
+    """Class 1 is class 0 and a little more along another pixel: the logit of 0 alone never overtakes it."""
+
+    def kindred(images):
+        a, b = images[:, 0, 0, 0], images[:, 0, 1, 0]
+        return jnp.stack([a, a + b, -a], axis=1)
+
+    image = jnp.array([0.0, 2.0]).reshape(1, 1, 2, 1)
+    logit = fooling_image(kindred, image, [0], n_steps=50)
+    assert not logit.success.item()
+    assert logit.trace["target_logit"][-1, 0] == 49
+    lead = fooling_image(kindred, image, [0], n_steps=50, score=margin)
+    assert lead.success.item()
+    assert lead.steps.item() == 3  # b falls from 2 by one each step, a tie does not count
+    np.testing.assert_array_equal(lead.trace["loss"], -lead.trace["margin"])
 
 
 def test_problem_in_chunks_is_the_whole_run():

@@ -29,23 +29,27 @@ def test_loop_is_the_written_out_algorithm():
     )  # fmt: skip
     state = start_from_noise(class_visualization_problem(logits_fn, TARGETS), 2, key=KEY, image_shape=SHAPE)
 
-    @jax.jit
-    @jax.value_and_grad
     def score(image, target):
         return logits_fn(image[None])[0, target] - 0.1 * jnp.sum(image**2)
 
-    for i, target in enumerate(TARGETS):
-        image = state.images[i]
+    @jax.jit
+    def one_image(image, target, key):
+        losses = []
         for t in range(7):
-            key = jax.random.fold_in(state.keys[i], t)
-            image = jitter(image, key, max_shift=4)
-            value, gradient = score(image, target)
-            np.testing.assert_allclose(result.trace["loss"][t, i], -value, rtol=1e-4)
+            step_key = jax.random.fold_in(key, t)
+            image = jitter(image, step_key, max_shift=4)
+            value, gradient = jax.value_and_grad(score)(image, target)
             image = image + 2.0 * gradient / jnp.linalg.norm(gradient.ravel())
-            image = clip_normalized(jitter(image, key, max_shift=4, inverse=True), MEAN, STD)
+            image = clip_normalized(jitter(image, step_key, max_shift=4, inverse=True), MEAN, STD)
             image = gaussian_blur(image[None], 0.5)[0] if t % 3 == 0 else image
+            losses.append(-value)
+        return image, jnp.stack(losses), jax.nn.softmax(logits_fn(image[None]))[0, target]
+
+    for i, target in enumerate(TARGETS):
+        image, losses, probability = one_image(state.images[i], target, state.keys[i])
         np.testing.assert_allclose(result.images[i], image, atol=1e-4)
-        np.testing.assert_allclose(result.probability[i], jax.nn.softmax(logits_fn(image[None]))[0, target], rtol=1e-4)
+        np.testing.assert_allclose(result.trace["loss"][:, i], losses, rtol=1e-4)
+        np.testing.assert_allclose(result.probability[i], probability, rtol=1e-4)
 
 
 def test_ascent_reaches_the_optimum_of_a_concave_score():
