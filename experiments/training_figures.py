@@ -1,0 +1,58 @@
+"""Figures of a training: how it went, and what the network still gets wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from experiments import figures, tasks
+from jaxvision.training import Score
+
+
+@rc_context(figures.STYLE)
+def curve(metrics: list[dict[str, int | float]]) -> Figure:
+    """Loss and accuracy on training batches, each batch a dot and their running mean over 2 % of the run a line.
+
+    Args:
+        metrics: one dictionary per step.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    steps, width = np.asarray([row["step"] for row in metrics]), max(1, len(metrics) // 50)
+    for axis, (name, colour) in zip(
+        figure.subplots(1, 2), (("loss", figures.BLUE), ("accuracy", figures.ORANGE)), strict=True
+    ):
+        values = np.asarray([row[name] for row in metrics])
+        axis.plot(steps, values, ".", markersize=1, color=figures.RULE)
+        axis.plot(steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid"), color=colour)
+        axis.set(xlabel="step", title=f"{name} on training batches", ylim=(0, None if name == "loss" else 1))
+    return figure
+
+
+@rc_context(figures.STYLE)
+def mistakes(task: tasks.Task, found: Score, *, columns: int = 8, rows: int = 4) -> Figure:
+    """Held-out images that were classified wrongly, the dearest mistakes first: what it is, and what was said.
+
+    Args:
+        task: where the images come from.
+        found: how they were classified.
+
+    Returns:
+        The figure; an empty one where there is no mistake.
+    """
+    wrong = np.flatnonzero(found.labels != found.predictions)
+    shown = wrong[np.argsort(-found.losses[wrong])][: rows * columns]
+    figure = Figure(figsize=(columns * 1.1, 0.4 + rows * 1.45), layout="constrained")
+    figure.suptitle(f"{len(wrong)} mistakes on {len(found.labels)} held-out images")
+    for axis in (axes := figure.subplots(rows, columns, squeeze=False)).flat:
+        axis.set_axis_off()
+    make = jax.jit(task.held_out)
+    for axis, index in zip(axes.flat, shown, strict=False):
+        images, _ = make(jnp.int32(index // tasks.HELD_OUT_BATCH))
+        axis.imshow(np.asarray(images[index % tasks.HELD_OUT_BATCH]).squeeze(), cmap="gray", vmin=0, vmax=1)
+        names = [task.class_names[int(which[index])] for which in (found.labels, found.predictions)]
+        axis.set_title(f"{names[0]}\nnot {names[1]}", fontsize=6)
+    return figure
