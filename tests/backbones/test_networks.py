@@ -68,7 +68,9 @@ def check_activations(activations, network, x, parts):
 @pytest.mark.parametrize("kind", ["random", "imagenet"])
 def test_squeezenet_equals_pytorch(torch_networks, needs, kind, side):
     model = squeezenet1_1(needs("weights/squeezenet1_1.safetensors") if kind == "imagenet" else None)
-    network = with_weights_of(model, torch_networks.SqueezeNet())
+    from experiments.peers import SqueezeNet  # needs PyTorch
+
+    network = with_weights_of(model, SqueezeNet())
     images = jax.random.normal(jax.random.key(0), (2, *side, 3))
     logits, activations = jax.jit(lambda model, images: model(images))(model, images)
     same(logits, network(to_torch(images)))

@@ -1,0 +1,213 @@
+"""Benchmark: every compiled step against what a PyTorch user would run, and against this machine's own limit.
+
+Each row is one compiled program, timed in turn with every form that PyTorch offers (eager, channels-last,
+torch.compile with each), A B A B in one run; results are compared before anything is timed. Reported: the median of
+the samples with the quartiles in brackets, the ratio to PyTorch's fastest form (below 1.0: ours is faster), compile
+time, and the share of the speed that a large matrix product reaches here.
+
+PyTorch comes with the extra `peers`; without it, or with --no-peers, only our own times are measured. Close other
+programs first: a busy machine slows PyTorch more than JAX. Expected: every ratio below 1.0 on two CPU cores.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import benchmark_report as report
+from experiments.command import command
+from experiments.inputs import require_number
+from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
+from jaxvision.adversarial import fooling_image
+from jaxvision.attribution import saliency_map
+from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
+from jaxvision.training import new_run
+
+SIZE = 224
+LABEL_RANK = 50
+FOOLING_STEPS = 20
+FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one benchmark."""
+
+    rounds: int = 30
+    """samples of each program"""
+    peers: bool = True
+    """measure PyTorch beside it"""
+    compile: bool = True
+    """include torch.compile, about a minute for each row"""
+    quick: bool = False
+    """five rounds, no torch.compile: a first look, not a result"""
+    seed: int = 0
+    """of weights and images; the speed does not depend on it"""
+    run_dir: Path | None = None
+    """folder to write to; none: the next free runs/benchmark-NNN"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out."""
+
+    run_dir: Path
+    machine: str
+    peak_gigaflops: float
+    rows: tuple[report.Row, ...]
+    pictures: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program to be timed."""
+
+    name: str
+    n: int
+    """images"""
+    ours: Callable[[Callable, jax.Array, jax.Array], Any]
+    """(logits_fn, images, labels) to an array"""
+    theirs: str
+    """the function of `peers` that does the same"""
+    n_steps: int = 1
+    """how often the network is gone through for each image"""
+
+
+def main(config: Config) -> Result:
+    """Times every row and writes table, plot and numbers.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        All rows.
+
+    Raises:
+        InputError: if `rounds` is no count.
+        FloatingPointError: if ours and PyTorch's results differ.
+    """
+    require_number(config, "rounds", at_least=1)
+    rounds = min(5, config.rounds) if config.quick else config.rounds
+    classifier = squeezenet1_1(key=jax.random.key(config.seed))
+    forms = peer_forms(state_dict(classifier), config) if config.peers else {}
+    with new_run("benchmark", config, run_dir=config.run_dir) as run:
+        if not forms:
+            run.note("Without PyTorch, only our own times are measured")
+        peak = matmul_peak()
+        rows = []
+        for step in STEPS:
+            rows.append(measure(step, logits_fn(classifier), forms, peak=peak, rounds=rounds, seed=config.seed))
+            run.note(report.sentence(rows[-1]))
+        machine = report.describe_machine()
+        picture = report.save_plot(rows, run.picture("benchmark.png"), machine)
+        report.write_table(run.path / "benchmark.md", rows, machine, peak)
+        report.print_table(rows, machine, peak)
+        result = Result(run.path, machine, peak / 1e9, tuple(rows), (picture,))
+        run.finish(result)
+    return result
+
+
+def forward(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """Logits."""
+    return logits_fn(images)
+
+
+def image_gradient(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The derivative of each image's own class score, as one would write it."""
+    return jax.grad(lambda x: jnp.sum(jnp.take_along_axis(logits_fn(x), labels[:, None], axis=1)))(images)
+
+
+def fool(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The whole run as one program."""
+    return fooling_image(logits_fn, images, labels, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS).images
+
+
+STEPS = (
+    Step("SqueezeNet forward, 1 image", 1, forward, "forward"),
+    Step("SqueezeNet forward, 8 images", 8, forward, "forward"),
+    Step("image gradient, 1 image", 1, image_gradient, "image_gradient"),
+    Step("image gradient, 8 images", 8, image_gradient, "image_gradient"),
+    Step("saliency maps of 8 images", 8, saliency_map, "saliency"),
+    Step(f"fooling run, {FOOLING_STEPS} steps", 1, fool, "fool", n_steps=FOOLING_STEPS),
+)
+
+
+def measure(
+    step: Step, logits_fn: Callable, forms: Mapping[str, Any], *, peak: float, rounds: int, seed: int
+) -> report.Row:
+    """Compiles one program, compares its result with every peer's, then times all of them in turn.
+
+    Args:
+        step: the program.
+        logits_fn: the classifier.
+        forms: PyTorch's forms of it, see `peers.forms`; may be empty.
+        peak: operations per second of a large matrix product.
+        rounds: samples of each.
+        seed: of the images.
+
+    Returns:
+        The row.
+
+    Raises:
+        FloatingPointError: if a result differs from a peer's by more than a thousandth of its largest value.
+    """
+    images = jax.random.normal(jax.random.key(seed), (step.n, SIZE, SIZE, 3))
+    # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
+    logits = jax.jit(forward)(logits_fn, images, jnp.zeros(step.n, jnp.int32))
+    labels = jnp.argsort(-logits, axis=1)[:, LABEL_RANK].astype(jnp.int32)
+    call, compile_seconds = compiled(step.ours, logits_fn, images, labels)
+    calls = {"ours": call} | {
+        name: peer_call(step.theirs, form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()
+    }
+    expected = np.asarray(call())
+    for name in forms:
+        found = calls[name]().numpy()
+        report.require_same(step.name, name, expected, found.transpose(0, 2, 3, 1) if found.ndim == 4 else found)
+    samples = interleaved(calls, rounds=rounds)
+    ours = samples.pop("ours")
+    fastest = min(samples.values(), key=np.median, default=None)
+    one = forward if step.ours is forward else image_gradient
+    operations = step.n * step.n_steps * flops(one, logits_fn, images[:1], labels[:1])
+    return report.Row(
+        name=step.name,
+        ours=Timing.of(ours),
+        peers={name: Timing.of(times) for name, times in samples.items()},
+        ratio=None if fastest is None else Timing.of(ours / fastest),
+        compile_seconds=compile_seconds,
+        gigaflops=operations / 1e9,
+        peak_share=operations / float(np.median(ours)) / peak,
+    )
+
+
+def peer_forms(tensors: Mapping[str, np.ndarray], config: Config) -> Mapping[str, Any]:
+    """PyTorch's forms of the classifier, none where PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
+
+    return peers.forms(tensors, compile=config.compile and not config.quick)
+
+
+def peer_call(name: str, form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
+    """PyTorch's version of a step, with its inputs laid out beforehand."""
+    import torch  # noqa: PLC0415
+
+    from experiments import peers  # noqa: PLC0415
+
+    net, to_tensor = form
+    x, y = to_tensor(images), torch.from_numpy(labels.astype(np.int64))
+    if name == "forward":
+        return partial(peers.forward, net, x)
+    if name == "fool":
+        return partial(peers.fool, net, x, y, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
+    return partial(getattr(peers, name), net, x, y)
+
+
+if __name__ == "__main__":
+    command(main, Config)

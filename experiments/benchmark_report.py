@@ -1,0 +1,153 @@
+"""The benchmark's results as a table, a plot and sentences."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from experiments import figures
+from experiments.timing import Timing
+from jaxvision.files import atomic_write
+
+HEADER = ("step", "ours, ms", "fastest PyTorch, ms", "its form", "ratio", "compile, s", "GFLOP", "of peak")
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One program and its peers, seconds per call."""
+
+    name: str
+    ours: Timing
+    peers: dict[str, Timing]
+    ratio: Timing | None
+    """our time over that of PyTorch's fastest form, round by round"""
+    compile_seconds: float
+    gigaflops: float
+    """of one call: those of the program compiled for one image and one step, times images and steps"""
+    peak_share: float
+    """of the speed of a large matrix product"""
+
+
+def require_same(step: str, form: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+    """Refuses to time two programs that do not compute the same.
+
+    Raises:
+        FloatingPointError: one sentence with the largest difference.
+
+    Example:
+        >>> require_same("forward", "eager", np.array([1.0, 2.0]), np.array([1.0, 2.5]))
+        Traceback (most recent call last):
+        FloatingPointError: forward: ours and PyTorch's eager form differ by 2.5e-01 of the largest value
+    """
+    difference = float(np.max(np.abs(ours - theirs)) / np.max(np.abs(ours)))
+    if not difference <= TOLERANCE:
+        raise FloatingPointError(
+            f"{step}: ours and PyTorch's {form} form differ by {difference:.1e} of the largest value"
+        )
+
+
+def describe_machine() -> str:
+    """Processor, devices and versions, in one line."""
+    versions = [f"JAX {jax.__version__}"]
+    if importlib.util.find_spec("torch") is not None:
+        versions.append(f"PyTorch {importlib.metadata.version('torch')}")
+    device = jax.devices()[0]
+    kind = device.device_kind if device.platform != "cpu" else f"{_processor()}, {_cores()} cores"
+    return f"{kind}; {', '.join(versions)}, Python {platform.python_version()}"
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The row as text, milliseconds with quartiles in brackets."""
+    ours = _milliseconds(row.ours)
+    share = f"{100 * row.peak_share:.0f} %"
+    if row.ratio is None:
+        theirs, form, ratio = "", "", ""
+    else:
+        form, timing = fastest(row)
+        theirs = _milliseconds(timing)
+        ratio = f"{row.ratio.median:.2f} ({row.ratio.low:.2f}-{row.ratio.high:.2f})"
+    return (row.name, ours, theirs, form, ratio, f"{row.compile_seconds:.1f}", f"{row.gigaflops:.2f}", share)
+
+
+def fastest(row: Row) -> tuple[str, Timing]:
+    """The quickest of PyTorch's forms, by its median."""
+    return min(row.peers.items(), key=lambda item: item[1].median)
+
+
+def sentence(row: Row) -> str:
+    """The row in one line, for the log."""
+    against = "" if row.ratio is None else f", {row.ratio.median:.2f} of PyTorch's fastest form ({fastest(row)[0]})"
+    return f"{row.name}: {_milliseconds(row.ours)} ms{against}"
+
+
+def print_table(rows: Sequence[Row], machine: str, peak: float) -> None:
+    """Shows the table on standard output."""
+    table = Table(title="medians, quartiles in brackets", caption=_caption(machine, peak))
+    for index, name in enumerate(HEADER):
+        table.add_column(name, justify="left" if index in (0, 3) else "right")
+    for row in rows:
+        table.add_row(*cells(row))
+    Console().print(table)
+
+
+def write_table(path: Path, rows: Sequence[Row], machine: str, peak: float) -> None:
+    """Writes the table as Markdown."""
+    lines = [HEADER, tuple(":--" if i in (0, 3) else "--:" for i in range(len(HEADER))), *map(cells, rows)]
+    with atomic_write(path, text=True) as stream:
+        stream.writelines("| " + " | ".join(line) + " |\n" for line in lines)
+        stream.write(f"\n{_caption(machine, peak)}.\n")
+
+
+def save_plot(rows: Sequence[Row], path: Path, machine: str) -> Path:
+    """Draws our time and every form's, relative to PyTorch's fastest; or our own times where there is no peer."""
+    figure = Figure(figsize=(7, 0.7 + 0.42 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    positions = np.arange(len(rows))[::-1]
+    for row, y in zip(rows, positions, strict=True):
+        unit = fastest(row)[1].median if row.peers else 1e-3
+        for name, timing in row.peers.items():
+            axes.plot(timing.median / unit, y, "o", color=figures.ORANGE, ms=5, alpha=0.9)
+            if timing.median / unit > 1.02:
+                axes.annotate(name, (timing.median / unit, y), (0, 5), textcoords="offset points", ha="center", size=5)
+        low, median, high = (x / unit for x in (row.ours.low, row.ours.median, row.ours.high))
+        axes.plot([low, high], [y, y], "-", color=figures.BLUE, lw=2)
+        axes.plot(median, y, "D", color=figures.BLUE, ms=6)
+    axes.set_yticks(positions, [row.name for row in rows])
+    axes.set_xscale("log")
+    if rows and rows[0].peers:
+        axes.axvline(1, color=figures.RULE, lw=1, zorder=0)
+        axes.set_xlabel("time, relative to PyTorch's fastest form (blue: ours, orange: PyTorch's forms)")
+    else:
+        axes.set_xlabel("milliseconds")
+    axes.set_title(machine, loc="left", size=7, color=figures.GREY)
+    return figures.save(figure, path)
+
+
+def _milliseconds(timing: Timing) -> str:
+    low, median, high = (1e3 * x for x in (timing.low, timing.median, timing.high))
+    return f"{median:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _caption(machine: str, peak: float) -> str:
+    return f"{machine}; a matrix product of 2048 x 2048 reaches {peak / 1e9:.0f} GFLOP/s"

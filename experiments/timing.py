@@ -1,0 +1,117 @@
+"""Timing of compiled steps: interleaved, warm-up apart, medians with their spread."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least this long
+REST_SECONDS = 0.01  # between samples, so that one library's waiting threads do not slow the next
+PEAK_SIDE = 2048
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per call: the median and the quartiles of the samples."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: np.ndarray) -> "Timing":
+        """The three quartiles of seconds per call.
+
+        Example:
+            >>> Timing.of(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+            Timing(median=3.0, low=2.0, high=4.0)
+        """
+        low, median, high = np.percentile(samples, [25, 50, 75])
+        return cls(float(median), float(low), float(high))
+
+
+def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, np.ndarray]:
+    """Times every call once in each round, A B A B ..., so that a busy moment falls on all alike.
+
+    Args:
+        calls: by name; each returns when its work is done. Each is called twice beforehand, untimed.
+        rounds: samples of each.
+
+    Returns:
+        Seconds per call, `(rounds,)` by name. Entry i of all names was measured in the same round.
+
+    Example:
+        >>> samples = interleaved({"sleep": lambda: time.sleep(0.01)}, rounds=3)["sleep"]
+        >>> bool(samples.shape == (3,) and (samples >= 0.01).all())
+        True
+    """
+    repeats = {name: _repeats(call) for name, call in calls.items()}
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            time.sleep(REST_SECONDS)
+            begun = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            samples[name].append((time.perf_counter() - begun) / repeats[name])
+    return {name: np.array(values) for name, values in samples.items()}
+
+
+def _repeats(call: Callable[[], Any]) -> int:
+    call()  # compiles, allocates
+    begun = time.perf_counter()
+    call()
+    return max(1, round(SAMPLE_SECONDS / (time.perf_counter() - begun)))
+
+
+def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], float]:
+    """The function as a program, and how long compiling took.
+
+    Args:
+        function: takes the arguments, returns arrays.
+        arguments: pytrees of arrays, inputs of the program.
+
+    Returns:
+        A call without arguments that returns when the result is there, and seconds for tracing and compiling.
+
+    Example:
+        >>> call, seconds = compiled(jnp.sin, jnp.zeros(3))
+        >>> call(), seconds > 0
+        (Array([0., 0., 0.], dtype=float32), True)
+    """
+    jax.clear_caches()
+    begun = time.perf_counter()
+    program = jax.jit(function).lower(*arguments).compile()
+    seconds = time.perf_counter() - begun
+    return lambda: jax.block_until_ready(program(*arguments)), seconds
+
+
+def flops(function: Callable, *arguments: Any) -> float:
+    """Floating-point operations of one call, as the compiler counts them.
+
+    A loop's body is counted once, however often it runs: ask for one image and one step, and multiply.
+
+    Args:
+        function: takes the arguments, returns arrays.
+        arguments: pytrees of arrays.
+
+    Returns:
+        The count, a product of matrices as two for each multiply-and-add.
+
+    Example:
+        >>> flops(jnp.dot, jnp.ones((8, 16)), jnp.ones((16, 4))) >= 2 * 8 * 16 * 4
+        True
+    """
+    analysis: Any = jax.jit(function).lower(*arguments).compile().cost_analysis()
+    return float(analysis["flops"])
+
+
+def matmul_peak(*, rounds: int = 10) -> float:
+    """What this machine reaches on a large float32 matrix product, operations per second (the best of a few)."""
+    x = jnp.ones((PEAK_SIDE, PEAK_SIDE))
+    call, _ = compiled(jnp.dot, x, x)
+    return 2 * PEAK_SIDE**3 / float(interleaved({"matmul": call}, rounds=rounds)["matmul"].min())
