@@ -13,21 +13,19 @@ image. Ctrl-C leaves a run that --resume goes on with, to the same bits.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
 
 from experiments import figures
 from experiments.classes import find_class
 from experiments.command import command
-from experiments.inputs import file_name, require_finite, require_number, to_unit
+from experiments.film import begin, shoot
+from experiments.inputs import file_name, require_number, to_unit
 from experiments.networks import Network, load_network
 from jaxvision.data import write_image
-from jaxvision.pixels import PixelProblem, PixelState, advance, evaluate, start_from_noise
-from jaxvision.training import Run, new_run, progress, resumed_run
+from jaxvision.pixels import PixelProblem
+from jaxvision.training import new_run, resumed_run
 from jaxvision.visualization import class_visualization_problem
 
 # flamingo, tarantula, gorilla, snail, peacock, goldfish, monarch, hourglass, strawberry, lemon
@@ -83,25 +81,6 @@ class Result:
     pictures: tuple[Path, ...]
 
 
-class Film(NamedTuple):
-    """A run in the making: everything needed to go on.
-
-    Attributes:
-        pixels: the pixel loop's state.
-        frames: `(T, r, H, W, C)`, the first r images at each tenth of the run, 8 bits; those to come are zero.
-        chances: `(T, N)`, the targets' probabilities at the same moments.
-    """
-
-    pixels: PixelState
-    frames: UInt8[np.ndarray, "t r h w c"]
-    chances: Float[np.ndarray, "t n"]
-
-    @property
-    def step(self) -> Int[Array, ""]:
-        """Steps taken: what a checkpoint is named after."""
-        return self.pixels.step
-
-
 def main(config: Config) -> Result:
     """Draws every class and writes figures and numbers.
 
@@ -128,18 +107,24 @@ def main(config: Config) -> Result:
         run.note(network.note)
         moments = np.unique(np.linspace(0, config.n_steps, FRAMES + 1).round().astype(int))
         problem = _problem(network, targets, config)
-        film = _begin(problem, network, len(targets), len(moments), config.seed)
+        film = begin(
+            problem,
+            len(targets),
+            seed=config.seed,
+            side=network.image_size,
+            moments=moments,
+            n_filmed=FILM_ROWS,
+        )
         film = run.restore(film) if config.resume else film
-        film = _draw(run, problem, film, moments)
+        film = shoot(run, problem, film, moments)
         chances = np.asarray(film.chances)  # (T, N)
         images = to_unit(film.pixels.images)
         for i, name in enumerate(names):
             write_image(run.picture(file_name(i, figures.short_name(name))), images[i])
         columns = [k for k in FILM_COLUMNS if k < len(moments)]
         frames = np.asarray(film.frames, np.float32)[columns] / 255
-        strip = figures.film_strip(
-            frames, moments[columns].tolist(), names[:FILM_ROWS], np.asarray(film.chances)[columns, :FILM_ROWS]
-        )
+        steps = moments[columns].tolist()
+        strip = figures.film_strip(frames, steps, names[:FILM_ROWS], chances[columns, :FILM_ROWS])
         sheet = figures.class_sheet(images, names, chances[-1], columns=4 if len(names) in (4, 7, 8) else 5)
         pictures = (
             figures.save(sheet, run.picture("contact_sheet.png")),
@@ -149,36 +134,6 @@ def main(config: Config) -> Result:
         result = Result(run.path, network.name, drawings, int((chances[-1] > 0.9).sum()), pictures)
         run.finish(result)
     return result
-
-
-def _draw(run: Run, problem: PixelProblem, film: Film, moments: Int[np.ndarray, " t"]) -> Film:
-    """From moment to moment, each with a frame and a checkpoint."""
-    with progress(int(moments[-1]), int(film.step)) as report:
-        for k in np.flatnonzero(moments > int(film.step)):
-            done = int(film.step)
-            pixels, trace = advance(problem, film.pixels, n_steps=int(moments[k]) - done)
-            require_finite(np.asarray(pixels.images), f"an image after step {moments[k]} ({run.kept()})")
-            film = _expose(Film(pixels, film.frames, film.chances), problem, int(k))
-            means = {name: np.asarray(values).mean(axis=1) for name, values in trace.items()}
-            run.log(done, means)
-            run.save(film)
-            report(int(moments[k]), {name: float(means[name][-1]) for name in ("target_probability", "loss")})
-    return film
-
-
-def _begin(problem: PixelProblem, network: Network, n: int, n_moments: int, seed: int) -> Film:
-    shape = (network.image_size, network.image_size, 3)
-    pixels = start_from_noise(problem, n, key=jax.random.key(seed), image_shape=shape)
-    frames = np.zeros((n_moments, min(n, FILM_ROWS), *shape), np.uint8)
-    return _expose(Film(pixels, frames, np.zeros((n_moments, n), np.float32)), problem, 0)
-
-
-def _expose(film: Film, problem: PixelProblem, k: int) -> Film:
-    """The film with its k-th frame."""
-    frames, chances = np.array(film.frames), np.array(film.chances)
-    frames[k] = np.round(255 * to_unit(film.pixels.images[: frames.shape[1]]))
-    chances[k] = evaluate(problem, film.pixels.images)["target_probability"]
-    return Film(film.pixels, frames, chances)
 
 
 def _problem(network: Network, targets: Sequence[int], config: Config) -> PixelProblem:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.colours import heat, magnification, overlay
 from jaxvision.files import atomic_write
 
 Image = Float[np.ndarray, "h w c"]
@@ -22,7 +23,6 @@ Bars = Sequence[tuple[str, float]]  # (class name, probability), most likely fir
 
 INK, GREY, RULE = "#1f2328", "#6b7280", "#d5d9de"
 BLUE, ORANGE = "#8fb3e0", "#f0ad62"  # told apart by every common form of colour blindness
-HEAT = "inferno"
 DPI = 150
 CELL = 1.75  # inches a picture is wide
 
@@ -90,39 +90,6 @@ def save(figure: Figure, path: Path) -> Path:
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "jaxvision"})
     return path
-
-
-def heat(values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Image:
-    """A map as colours of a perceptual scale, black where nothing matters.
-
-    Args:
-        values: `(h, w)`, non-negative, any unit.
-        clip: percentile shown as the brightest colour, so that one pixel does not darken the rest.
-
-    Returns:
-        `(h, w, 3)` in [0, 1].
-
-    References:
-        Smilkov et al., "SmoothGrad: removing noise by adding noise", https://arxiv.org/abs/1706.03825, 2017,
-        section 3.1 (the percentile).
-    """
-    return np.asarray(matplotlib.colormaps[HEAT](_unit(values, clip))[..., :3], np.float32)
-
-
-def overlay(photograph: Image, values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Image:
-    """The map laid over its photograph: the photograph in dim grey, the map as light on it.
-
-    Args:
-        photograph: `(h, w, c)` in [0, 1].
-        values: `(h, w)`, non-negative.
-        clip: as in `heat`.
-
-    Returns:
-        `(h, w, 3)` in [0, 1].
-    """
-    weight = _unit(values, clip)[..., None]
-    grey = np.repeat(photograph.mean(axis=-1, keepdims=True), 3, axis=-1)
-    return np.asarray((1 - weight) * (0.15 + 0.55 * grey) + weight * heat(values, clip=clip), np.float32)
 
 
 def saliency_sheet(
@@ -205,24 +172,6 @@ def fooling_sheet(
     return figure
 
 
-def magnification(change: Float[np.ndarray, "n h w c"]) -> int:
-    """A round factor that makes a small change visible: its largest half percent reaches black or white.
-
-    Args:
-        change: `(n, h, w, c)`, in units of the range [0, 1].
-
-    Returns:
-        One of 1, 2, 5, 10, 20, 50, ... 1000.
-
-    Example:
-        >>> magnification(np.full((1, 2, 2, 3), 0.02))
-        20
-    """
-    top = float(np.percentile(np.abs(change), 99.5))
-    rounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-    return max((factor for factor in rounds if factor * top <= 0.5), default=1) if top > 0 else 1
-
-
 def class_sheet(images: Images, names: Sequence[str], probabilities: Sequence[float], *, columns: int = 5) -> Figure:
     """A contact sheet of classes, each with the probability the network gives the class it was made for.
 
@@ -274,11 +223,6 @@ def film_strip(
             if column == 0:
                 axis.set_ylabel(textwrap.fill(short_name(names[row], 24), 14))
     return figure
-
-
-def _unit(values: Float[np.ndarray, "h w"], clip: float) -> Float[np.ndarray, "h w"]:
-    top = float(np.percentile(values, clip)) or float(values.max()) or 1.0
-    return np.clip(values / top, 0, 1)
 
 
 def _pictures(

@@ -5,8 +5,8 @@ each pixel: bright where a small change would change the score most. Simonyan, V
 convolutional networks", 2013, https://arxiv.org/abs/1312.6034, section 3.
 
 Without flags it looks at sample pictures with the best network at hand. Expected: maps that are bright on the object
-and dark elsewhere; with ImageNet weights `chelsea` is an Egyptian cat or a tabby and her map lies on eyes and nose.
-About 20 seconds on two cores, most of it compiling. Writes photograph, map and overlay of each image.
+and dark elsewhere; with ImageNet weights the cat is an Egyptian cat, and the coffee an espresso whose map lies on the
+cup's mouth. About 15 seconds on two cores, most of it compiling. Writes photograph, map and overlay of each image.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import figures
+from experiments import colours, figures
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(size=(7, 12, 12, 3)).astype(np.float32)
@@ -26,20 +26,20 @@ def words(figure):
 def test_heat_is_black_where_nothing_matters_and_brightest_at_the_percentile():
     values = np.zeros((10, 10), np.float32)
     values[0, :5] = [1, 2, 3, 4, 5]
-    colours = figures.heat(values, clip=99.0)
-    brightness = colours.sum(-1)
+    shades = colours.heat(values, clip=99.0)
+    brightness = shades.sum(-1)
     assert np.allclose(brightness[1:], brightness[1, 0])
     assert brightness[1, 0] < 0.05
     assert np.all(np.diff(brightness[0, :5]) > -1e-6)
-    assert colours.shape == (10, 10, 3)
+    assert shades.shape == (10, 10, 3)
 
 
 def test_a_map_of_zeros_is_drawn_black_not_divided_by_zero():
-    assert figures.heat(np.zeros((4, 4), np.float32)).max() < 0.05
+    assert colours.heat(np.zeros((4, 4), np.float32)).max() < 0.05
 
 
 def test_overlay_of_an_empty_map_is_the_grey_photograph():
-    plain = figures.overlay(IMAGES[0], np.zeros((12, 12), np.float32))
+    plain = colours.overlay(IMAGES[0], np.zeros((12, 12), np.float32))
     np.testing.assert_allclose(plain[..., 0], plain[..., 2])
     order = np.argsort(IMAGES[0].mean(-1), axis=None)
     assert np.all(np.diff(plain[..., 0].ravel()[order]) >= -1e-6)
@@ -50,8 +50,8 @@ def test_saliency_sheet_puts_photograph_map_and_overlay_under_each_other():
     shown = pictures(figure)
     assert len(shown) == 3 * 7
     np.testing.assert_array_equal(shown[0], IMAGES[0])
-    np.testing.assert_array_equal(shown[6], figures.heat(MAPS[0]))  # six columns: the second row begins
-    np.testing.assert_array_equal(shown[12], figures.overlay(IMAGES[0], MAPS[6]))
+    np.testing.assert_array_equal(shown[6], colours.heat(MAPS[0]))  # six columns: the second row begins
+    np.testing.assert_array_equal(shown[12], colours.overlay(IMAGES[0], MAPS[6]))
     np.testing.assert_array_equal(shown[18], IMAGES[6])  # the second block
     assert {"photograph", "saliency", "smoothed, overlaid", "image 6"} <= set(words(figure))
 
@@ -80,7 +80,7 @@ def test_fooling_sheet_magnifies_the_change_around_mid_grey():
     ("largest", "factor"), [(0.0, 1), (0.9, 1), (0.25, 2), (0.024, 20), (0.001, 500), (1e-9, 1000)]
 )
 def test_magnification_is_round_and_does_not_saturate(largest, factor):
-    assert figures.magnification(np.full((1, 3, 3, 3), -largest)) == factor
+    assert colours.magnification(np.full((1, 3, 3, 3), -largest)) == factor
 
 
 def test_class_sheet_names_and_scores_every_class():
@@ -103,7 +103,7 @@ def test_film_strip_is_one_row_a_class():
 def test_grey_images_are_drawn_too():
     grey = IMAGES[..., :1]
     assert pictures(figures.class_sheet(grey, list("abcdefg"), [0.5] * 7))[0].shape == (12, 12, 3)
-    assert figures.overlay(grey[0], MAPS[0]).shape == (12, 12, 3)
+    assert colours.overlay(grey[0], MAPS[0]).shape == (12, 12, 3)
 
 
 def test_save_writes_a_white_paged_png_of_paper_resolution(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import class_visualization, fooling, saliency
+from experiments import class_visualization, film, fooling, saliency
 from experiments.command import command
 from experiments.inputs import batches, load_inputs, probabilities
 from experiments.networks import load_network
@@ -128,7 +128,7 @@ def test_class_visualization_raises_the_probability_of_its_classes(drawn):
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(drawn, tmp_path, untrained, monkeypatch):
     config = dataclasses.replace(DRAW, weights=str(untrained), run_dir=tmp_path / "run")
-    advance, calls = class_visualization.advance, []
+    advance, calls = film.advance, []
 
     def interrupted(*args, **words):
         calls.append(1)
@@ -136,7 +136,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(drawn, tmp_path, untrained,
             raise KeyboardInterrupt
         return advance(*args, **words)
 
-    monkeypatch.setattr(class_visualization, "advance", interrupted)
+    monkeypatch.setattr(film, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         class_visualization.main(config)
     assert not (tmp_path / "run" / "result.json").exists()

@@ -1,0 +1,194 @@
+"""What the tour shows of each experiment: a small run, its pictures, and what to say of them."""
+
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments import class_visualization, figures, fooling, saliency, train_classifier
+from experiments.command import command_line
+from experiments.gallery import Exhibit, Picture
+from experiments.networks import SCENES, Network
+from jaxvision.data import MNIST_FILES
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a room is given: the network, a folder of its own below the page's, and the seed."""
+
+    network: Network
+    run_dir: Path
+    seed: int
+
+
+def show_saliency(visit: Visit) -> Exhibit:
+    """Which pixels decide."""
+    config = saliency.Config(weights=visit.network.weights, n_samples=4, seed=visit.seed, run_dir=visit.run_dir)
+    result = saliency.main(config)
+    seen = [
+        (p.image, f"{figures.short_name(p.predicted, 40)}, {figures.percent(p.probability)}")
+        for p in result.predictions
+    ]
+    subjects = ", ".join(f"{name} ({answer})" for name, answer in seen)
+    return Exhibit(
+        name="saliency",
+        title="Which pixels decide?",
+        pictures=(
+            Picture(
+                result.pictures[0],
+                f"Photographs, saliency maps and overlays of {subjects}",
+                "Top to bottom: what the network was shown, with its answer; how much that answer would change with "
+                "each pixel; and the same, smoothed, laid over the picture.",
+            ),
+        ),
+        text=(
+            "A classifier's score is a function of the pixels, so it has a derivative: how much would the score of the "
+            "class change if this pixel changed a little? The map shows the largest derivative over the three colours. "
+            "It was made for one class without any training for places, and yet it is bright where the object is.",
+        ),
+        command=command_line("saliency", config),
+        numbers=tuple(seen),
+        paper=(
+            "Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2013",
+            "https://arxiv.org/abs/1312.6034",
+        ),
+    )
+
+
+def show_fooling(visit: Visit) -> Exhibit:
+    """Which pixels fool."""
+    config = fooling.Config(weights=visit.network.weights, n_samples=2, seed=visit.seed, run_dir=visit.run_dir)
+    result = fooling.main(config)
+    attacks = result.attacks
+    reached = sum(a.success for a in attacks)
+    largest = max(a.linf for a in attacks)
+    pictures = []
+    for path, name in zip(result.pictures, dict.fromkeys(a.image for a in attacks), strict=True):
+        mine = [a for a in attacks if a.image == name]
+        goals = ", ".join(figures.short_name(a.target, 40) for a in mine)
+        pictures.append(
+            Picture(path, f"{name}, recognised as {mine[0].predicted}, and changed to be taken for {goals}")
+        )
+    return Exhibit(
+        name="fooling",
+        title="Which pixels fool?",
+        pictures=tuple(pictures),
+        text=(
+            "The same derivative, followed uphill for another class. After a few steps the network names what it had "
+            "found least likely of all, and the picture looks as before. The middle row shows the change, magnified "
+            "until it can be seen.",
+        ),
+        command=command_line("fooling", config),
+        numbers=(
+            ("targets reached", f"{reached} of {len(attacks)}"),
+            ("still fooling as 8-bit files", f"{sum(a.success_8bit for a in attacks)} of {len(attacks)}"),
+            ("steps, median", f"{statistics.median(a.steps for a in attacks):g}"),
+            ("largest change of any value", f"{255 * largest:.0f} of 255"),
+            ("length of a change, median", f"{statistics.median(a.l2 for a in attacks):.2f}"),
+        ),
+        paper=(
+            "Szegedy et al., Intriguing properties of neural networks, 2013",
+            "https://arxiv.org/abs/1312.6199",
+        ),
+    )
+
+
+def show_class_visualization(visit: Visit) -> Exhibit:
+    """Which image excites."""
+    config = class_visualization.Config(weights=visit.network.weights, seed=visit.seed, run_dir=visit.run_dir)
+    result = class_visualization.main(config)
+    names = [figures.short_name(d.target, 40) for d in result.drawings]
+    sheet, strip = result.pictures
+    return Exhibit(
+        name="class_visualization",
+        title="What does a class look like?",
+        pictures=(
+            Picture(
+                sheet,
+                f"Images made from noise for {', '.join(names)}",
+                "The network's probability for the class stands beside its name.",
+            ),
+            Picture(
+                strip,
+                f"How the images of {', '.join(names[: class_visualization.FILM_ROWS])} came about, step by step",
+                "From noise to the last step; below each frame, the probability of the class.",
+            ),
+        ),
+        text=(
+            "No photograph at all: the search begins with noise and climbs the score of a class. A penalty on bright "
+            "pixels, random shifts and a slight blur now and then keep it from the finest noise, which would excite "
+            "the network just as well and tell us nothing.",
+        ),
+        command=command_line("class_visualization", config),
+        numbers=(
+            ("probability over 90 %", f"{result.convincing} of {len(names)} classes"),
+            ("probability, median", figures.percent(statistics.median(d.probability for d in result.drawings))),
+            ("steps", f"{config.n_steps}"),
+        ),
+        paper=(
+            "Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2013",
+            "https://arxiv.org/abs/1312.6034",
+        ),
+    )
+
+
+def show_train_classifier(visit: Visit) -> Exhibit:
+    """What is learnt in a minute."""
+    digits = all(file.location.exists() for *files, _ in MNIST_FILES.values() for file in files)
+    # MNIST is never downloaded for a tour.
+    config = train_classifier.Config(
+        dataset="mnist" if digits else "scenes",
+        steps=300 if digits else 200,
+        n_held_out=10_000 if digits else 1_000,
+        seed=visit.seed,
+        run_dir=visit.run_dir,
+    )
+    result = train_classifier.main(config)
+    what, chance = ("handwritten digits", 10) if digits else ("coloured shapes, 64 classes,", 64)
+    curve = Picture(
+        visit.run_dir / "pictures" / "training.png",
+        f"Loss and accuracy over {config.steps} steps of training",
+        "Each dot is a batch that was never seen before, the line a running mean.",
+    )
+    mistakes = Picture(
+        visit.run_dir / "pictures" / "mistakes.png",
+        "Held-out pictures that are still classified wrongly, with the right name and what the network said",
+        "What it still gets wrong on held-out pictures, the dearest mistakes first.",
+    )
+    return Exhibit(
+        name="train_classifier",
+        title="How does it learn?",
+        pictures=(curve, mistakes) if digits else (curve,),
+        text=(
+            f"A network that begins with random weights and learns to name {what} from nothing but examples. This is "
+            f"a short run of {config.steps} steps, to be watched and not to be used: guessing would be right in "
+            f"{100 / chance:.3g} % of cases.",
+            "The networks that come with the project went all the way; their cards say how, and how well they do.",
+        ),
+        command=command_line("train_classifier", config),
+        numbers=(
+            ("right on held-out pictures", f"{100 * result.accuracy:.1f} %"),
+            *((f"trained to the end: {title}", score) for title, score in card_scores()),
+            ("parameters", f"{result.n_parameters:,}"),
+        ),
+        paper=("Iandola et al., SqueezeNet, 2016", "https://arxiv.org/abs/1602.07360"),
+    )
+
+
+def card_scores(folder: Path = SCENES.parent) -> list[tuple[str, str]]:
+    """What the cards of the embedded networks say of their accuracy.
+
+    Args:
+        folder: where the cards are.
+
+    Returns:
+        Title and accuracy of each card that states one, by file name.
+    """
+    scores = []
+    for card in sorted(folder.glob("*.md")):
+        text = card.read_text(encoding="utf-8")
+        title = re.search(r"^# (.+)$", text, re.MULTILINE)
+        accuracy = re.search(r"^\| accuracy \| \**([\d.]+ %)", text, re.MULTILINE)
+        if title and accuracy:
+            scores.append((title[1], accuracy[1]))
+    return scores
