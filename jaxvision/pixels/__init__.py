@@ -1,4 +1,4 @@
-"""The pixel loop, the images operations it and its users need, and what a classifier is to them."""
+"""The pixel loop, the image operations that it and its users need, and what a classifier is to them."""
 
 from jaxvision.pixels.blur import gaussian_blur
 from jaxvision.pixels.classifier import check_images, check_labels, margin, pytree_function, target_logit
