@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
-from jaxvision.pixels.loop import Keys
+from jaxvision.pixels import Keys
 from jaxvision.visualization import class_visualization
 
 Classes = Int[ArrayLike, "..."] | Sequence[int]

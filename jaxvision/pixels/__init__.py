@@ -6,13 +6,13 @@ from jaxvision.pixels.crop import center_crop
 from jaxvision.pixels.gradient_step import normalized_gradient
 from jaxvision.pixels.grid import grid
 from jaxvision.pixels.jitter import Jitter, jitter
+from jaxvision.pixels.keys import Keys, example_keys
 from jaxvision.pixels.loop import (
     PixelProblem,
     PixelResult,
     PixelState,
     advance,
     evaluate,
-    example_keys,
     optimize,
     start,
 )
@@ -32,6 +32,7 @@ __all__ = [
     "IMAGENET_STD",
     "ClipNormalized",
     "Jitter",
+    "Keys",
     "PixelProblem",
     "PixelResult",
     "PixelState",

@@ -2,7 +2,8 @@
 
 import jax
 
-from jaxvision.pixels.loop import Keys, PixelProblem, PixelState, example_keys, start
+from jaxvision.pixels.keys import Keys, example_keys
+from jaxvision.pixels.loop import PixelProblem, PixelState, start
 
 
 def start_from_noise(

@@ -14,6 +14,7 @@ from jaxvision.pixels import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Jitter,
+    Keys,
     PixelProblem,
     advance,
     check_labels,
@@ -25,7 +26,6 @@ from jaxvision.pixels import (
     start_from_noise,
     target_logit,
 )
-from jaxvision.pixels.loop import Keys
 
 
 class ClassVisualizationResult(NamedTuple):
