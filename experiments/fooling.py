@@ -1,12 +1,13 @@
 """Fooling images: a photograph changed too little to see, and taken for something else.
 
-From a photograph, steps of fixed length climb the score of a target class until the network names it, each image on its
-own. That such images exist: Szegedy et al., "Intriguing properties of neural networks", 2013,
-https://arxiv.org/abs/1312.6199; the rule is that of Stanford's CS231n, assignment 3. Images stay within what a file can
-hold, and each is asked about once more as the 8-bit picture that is written.
+From a photograph, steps of fixed length climb the lead of a target class over all others until the network names it,
+each image on its own. That such images exist: Szegedy et al., "Intriguing properties of neural networks", 2013,
+https://arxiv.org/abs/1312.6199; the rule is that of Stanford's CS231n, assignment 3, with the lead in place of the
+target's score alone, which a kindred class may outrun. Images stay within what a file can hold, and each is asked about
+once more as the 8-bit picture that is written.
 
 Without flags it fools sample pictures towards the three classes that the network finds least likely. Expected: every
-target reached, with ImageNet weights in 10 to 60 of at most 100 steps. About a minute on two cores. Writes each fooled
+target reached, with ImageNet weights in 10 to 40 of at most 100 steps. About a minute on two cores. Writes each fooled
 image, and one figure a photograph: the images, the change magnified, and the network's first five guesses.
 """
 
@@ -23,7 +24,7 @@ from experiments.inputs import file_name, load_inputs, probabilities, require_fi
 from experiments.networks import load_network
 from jaxvision.adversarial import fooling_image
 from jaxvision.data import write_image
-from jaxvision.pixels import ClipNormalized, normalize
+from jaxvision.pixels import ClipNormalized, margin, normalize
 from jaxvision.training import new_run, progress
 
 N_TARGETS = 3  # where none are named
@@ -111,6 +112,7 @@ def main(config: Config) -> Result:
                 targets,
                 learning_rate=config.learning_rate,
                 n_steps=config.n_steps,
+                score=margin,
                 project=ClipNormalized(),
             )
             fooled = to_unit(outcome.images)  # (t, h, w, c)

@@ -1,11 +1,12 @@
-r"""Max pooling by even and odd rows, then columns.
+r"""Max pooling by even and odd columns, then rows.
 
 `lax.reduce_window` has a slow gradient on the CPU (select-and-scatter) and an order-dependent one on GPUs. Splitting a
 side into its even and odd half makes a window's members three (or two) plain arrays, and the gradient two copies:
 
 $$ y_i = \max(x_{2i},\, x_{2i+1}[,\, x_{2i+2}]) = \max(e_i,\, o_i[,\, e_{i+1}]) $$
 
-The first of equal members takes the gradient, as in PyTorch. Right under any order of differentiation.
+The first of equal members, in reading order, takes the gradient, as in PyTorch. Right under any order of
+differentiation.
 """
 
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def max_pool(x: Float[Array, "n h w c"], *, size: int = 2, ceil_mode: bool = Fal
     least = size - 1 if ceil_mode else size
     if min(x.shape[1:3]) < least:
         raise InputError(f"max_pool needs at least {least} x {least} pixels here, got {x.shape[1]} x {x.shape[2]}")
-    for axis in (1, 2):
+    for axis in (2, 1):  # columns first: of equal members the first in reading order wins, as in PyTorch
         x = _max_pool_axis(x, axis, size, ceil_mode)
     return x
 

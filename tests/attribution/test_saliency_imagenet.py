@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,8 +36,14 @@ def torch_squeezenet(weights):
 
 
 @pytest.mark.peers
-def test_saliency_is_autograds_on_the_real_network(needs):
-    """Equal to rounding, unless rounding decides a (near) tie in max-pooling otherwise: then a small patch differs."""
+@pytest.mark.parametrize(("dither", "least"), [(0.01, 25), (0.0, 22)], ids=["dithered", "as they are"])
+def test_saliency_is_autograds_on_the_real_network(needs, dither, least):
+    """The same to 1e-4, in double precision, on all photographs once no two pixels are exactly alike.
+
+    In flat regions several members of a pooling window are equal but for rounding, and which of them takes the gradient
+    is decided by the last bit, in PyTorch as here: a few photographs have such windows.
+    """
+    dtype = "float64"
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file
 
@@ -44,15 +51,18 @@ def test_saliency_is_autograds_on_the_real_network(needs):
     labels = json.loads(needs("imagenet/labels.json").read_text())
     names = [f"val_{i:02d}.png" for i in range(25)]
     pixels = np.stack([np.asarray(Image.open(needs(f"imagenet/images/{name}")).convert("RGB")) for name in names])
-    images = np.asarray(normalize(pixels.astype(np.float32) / 255))
+    images = np.asarray(normalize(pixels.astype(np.float32) / 255)).astype(dtype)
+    images += dither * np.random.default_rng(0).standard_normal(images.shape)
     labels = np.array([labels[name] for name in names])
 
-    net = torch_squeezenet({name: tensor.float() for name, tensor in load_file(path).items()})
+    net = torch_squeezenet({name: tensor.to(getattr(torch, dtype)) for name, tensor in load_file(path).items()})
     x = torch.tensor(images.transpose(0, 3, 1, 2), requires_grad=True)
     (gradient,) = torch.autograd.grad(net(x).gather(1, torch.tensor(labels)[:, None]).sum(), x)
     expected = gradient.abs().amax(dim=1).numpy()
-    saliency = np.asarray(saliency_map(logits_fn(squeezenet1_1(weights=path)), images, labels))
+    with jax.enable_x64(True):
+        model = jax.tree.map(lambda leaf: leaf.astype(dtype), squeezenet1_1(weights=path))
+        saliency = np.asarray(saliency_map(logits_fn(model), images, labels))
     distance = np.linalg.norm((saliency - expected).reshape(25, -1), axis=1)
     relative = distance / np.linalg.norm(expected.reshape(25, -1), axis=1)
-    assert (relative < 1e-4).sum() >= 14
-    assert relative.max() < 0.2
+    assert (relative < 1e-4).sum() >= least
+    assert relative.max() < 0.01
