@@ -1,0 +1,30 @@
+"""What the README shows runs as it is written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.slow
+def test_snippet_runs():
+    pytest.importorskip("skimage", reason="extra `demo`: scikit-image is not installed")
+    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names = {}
+    exec(compile(snippet, str(README), "exec"), names)
+    assert names["maps"].shape == (2, 224, 224)
+    assert names["fooled"].images.shape == (2, 224, 224, 3)
+    assert names["drawn"].images.shape == (1, 224, 224, 3)
+
+
+def test_two_commands_set_up_and_run():
+    commands = re.findall(r"^python -m venv .*$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [command.rsplit("&& ", 1)[1] for command in commands] == ["python -m experiments.tour", "python -m pytest"]
+
+
+def test_every_experiment_is_named():
+    modules = README.parent.joinpath("experiments").glob("*.py")
+    runnable = {path.stem for path in modules if "\n    command(main, Config)" in path.read_text(encoding="utf-8")}
+    assert runnable == set(re.findall(r"^\| `python -m experiments\.(\w+)", README.read_text(), flags=re.MULTILINE))
