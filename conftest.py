@@ -22,7 +22,7 @@ def user_home() -> Path:
 
 @pytest.fixture
 def needs(user_home):
-    """`needs("imagenet/labels.json")` gives the file's path in the reader's home, or skips and says which is missing."""
+    """`needs("imagenet/labels.json")` gives the file's path in the reader's home, or skips, saying which."""
 
     def path(name: str) -> Path:
         if not (user_home / name).exists():
