@@ -115,7 +115,7 @@ def saliency_sheet(
     """
     columns = min(6, len(photographs))
     blocks = -(-len(photographs) // columns)
-    names = ("photograph", "saliency", "smoothed, overlaid")
+    names = ("image", "saliency", "smoothed, overlaid")
     with matplotlib.rc_context(STYLE):
         figure, axes = _pictures(3 * blocks, columns, heading=0.32 * blocks)
         for i, (photograph, values, smooth, caption) in enumerate(
@@ -156,7 +156,7 @@ def fooling_sheet(
     """
     change = fooled - photograph[None]
     factor = magnification(change)
-    titles = ["photograph\n"]
+    titles = ["image\n"]
     for target, count, success in zip(targets, steps, successes, strict=True):
         titles.append(f"{short_name(target, 24)}\n{'after' if success else 'not reached in'} {count} steps")
     with matplotlib.rc_context(STYLE):

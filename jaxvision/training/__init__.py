@@ -10,9 +10,10 @@ from jaxvision.training.classification import Score, classification_loss, score
 from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.order import shuffled
 from jaxvision.training.progress import progress
-from jaxvision.training.runs import Run, new_run, resumed_run
+from jaxvision.training.runs import FREE, Run, new_run, resumed_run
 
 __all__ = [
+    "FREE",
     "Run",
     "Score",
     "TrainState",

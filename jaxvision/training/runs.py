@@ -15,15 +15,16 @@ import os
 import re
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
 
 from jaxvision.errors import InputError
 from jaxvision.files import atomic_write, writing_error
 from jaxvision.training import checkpoints
+from jaxvision.training.tensorboard import EventFile
 
 FREE = ("resume", "run_dir")  # settings that say where a run is, not what it does
 
@@ -62,14 +63,19 @@ class Run:
         try:
             if self._metrics is None:
                 self._metrics = self._metrics_path.open("a", encoding="utf-8")
-                self._board = SummaryWriter(str(self.path), purge_step=done + 1)
+                self._board = EventFile(self.path, purge_step=done + 1)
             assert self._board is not None
             for step, row in enumerate(rows, start=done + 1):
                 self._metrics.write(json.dumps({"step": step, **row}) + "\n")
-                for name, value in row.items():
-                    self._board.add_scalar(name, value, step)
+                self._board.write(step, row)
             self._metrics.flush()
+            self._board.flush()
         except OSError as error:
+            for file in (self._metrics, self._board):
+                with suppress(OSError):  # what is still buffered finds the disk just as full
+                    if file is not None:
+                        file.close()
+            self._metrics = self._board = None
             raise writing_error(self._metrics_path, error) from error
 
     def metrics(self) -> list[dict[str, int | float]]:

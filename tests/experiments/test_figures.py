@@ -53,7 +53,7 @@ def test_saliency_sheet_puts_photograph_map_and_overlay_under_each_other():
     np.testing.assert_array_equal(shown[6], colours.heat(MAPS[0]))  # six columns: the second row begins
     np.testing.assert_array_equal(shown[12], colours.overlay(IMAGES[0], MAPS[6]))
     np.testing.assert_array_equal(shown[18], IMAGES[6])  # the second block
-    assert {"photograph", "saliency", "smoothed, overlaid", "image 6"} <= set(words(figure))
+    assert {"image", "saliency", "smoothed, overlaid", "image 6"} <= set(words(figure))
 
 
 def test_fooling_sheet_magnifies_the_change_around_mid_grey():

@@ -157,11 +157,13 @@ def test_full_disk_while_logging():
     run._metrics = open("/dev/full", "a")  # noqa: SIM115  (every write to it finds the disk full)
 
     class Board:
-        def add_scalar(self, *_):
+        def write(self, *_):
+            pass
+
+        def close(self):
             pass
 
     run._board = Board()  # pyright: ignore
     with pytest.raises(InputError, match="the disk is full"):
         run.log(0, {"loss": np.ones(3)})
-    with pytest.raises(OSError, match="No space left"):
-        run._metrics.close()
+    run.close()  # nothing is left to be written
