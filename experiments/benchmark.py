@@ -155,7 +155,7 @@ def measure(
         The row.
 
     Raises:
-        FloatingPointError: if a result differs from a peer's by more than a thousandth of its largest value.
+        FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
     """
     images = jax.random.normal(jax.random.key(seed), (step.n, SIZE, SIZE, 3))
     # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
