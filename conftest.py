@@ -1,5 +1,6 @@
 """Test configuration: strict promotion, two fake CPU devices, a home of its own for every run of the tests."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Modules that are PyTorch code; without the extra `peers` there is nothing in them to collect.
+collect_ignore = []
+if importlib.util.find_spec("torch") is None:
+    collect_ignore = ["experiments/peers.py", "tests/backbones/networks_in_torch.py"]
 
 
 @pytest.fixture(scope="session")
