@@ -212,4 +212,4 @@ def test_a_full_disk(module, tmp_path, untrained, photograph, refused):
         assert "disk is full" in sentence
         assert str(disk) in sentence
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "-l", disk], check=True)
