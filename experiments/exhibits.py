@@ -11,6 +11,11 @@ from experiments.gallery import Exhibit, Picture
 from experiments.networks import SCENES, Network
 from jaxvision.data import MNIST_FILES
 
+SCENES_ARE_ROBUST = (
+    "With photographs every target is reached. A network that has only ever seen plain shapes holds on to them: some "
+    "targets stay out of reach of small steps, as the figures say, and the changes are easier to see.",
+)
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -57,7 +62,10 @@ def show_saliency(visit: Visit) -> Exhibit:
 
 def show_fooling(visit: Visit) -> Exhibit:
     """Which pixels fool."""
-    config = fooling.Config(weights=visit.network.weights, n_samples=2, seed=visit.seed, run_dir=visit.run_dir)
+    scenes = visit.network.samples == "scenes"
+    config = fooling.Config(
+        weights=visit.network.weights, n_samples=3 if scenes else 2, seed=visit.seed, run_dir=visit.run_dir
+    )
     result = fooling.main(config)
     attacks = result.attacks
     reached = sum(a.success for a in attacks)
@@ -75,8 +83,10 @@ def show_fooling(visit: Visit) -> Exhibit:
         pictures=tuple(pictures),
         text=(
             "The same derivative, followed uphill for another class. After a few steps the network names what it had "
-            "found least likely of all, and the picture looks as before. The middle row shows the change, magnified "
-            "until it can be seen.",
+            "found least likely"
+            + (" among the shapes of this colour" if scenes else " of all")
+            + ", and the picture looks as before. The middle row shows the change, magnified until it can be seen.",
+            *SCENES_ARE_ROBUST[: int(scenes)],
         ),
         command=command_line("fooling", config),
         numbers=(
@@ -115,15 +125,16 @@ def show_class_visualization(visit: Visit) -> Exhibit:
             ),
         ),
         text=(
-            "No photograph at all: the search begins with noise and climbs the score of a class. A penalty on bright "
-            "pixels, random shifts and a slight blur now and then keep it from the finest noise, which would excite "
-            "the network just as well and tell us nothing.",
+            "No photograph at all: the search begins with noise and climbs the score of a class. Random shifts, a "
+            "slight blur now and then and "
+            + ("steps that begin coarse" if visit.network.samples == "scenes" else "a penalty on bright pixels")
+            + " keep it from the finest noise, which would excite the network just as well and tell us nothing.",
         ),
         command=command_line("class_visualization", config),
         numbers=(
             ("probability over 90 %", f"{result.convincing} of {len(names)} classes"),
             ("probability, median", figures.percent(statistics.median(d.probability for d in result.drawings))),
-            ("steps", f"{config.n_steps}"),
+            ("steps", f"{result.n_steps}"),
         ),
         paper=(
             "Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2013",
@@ -139,12 +150,13 @@ def show_train_classifier(visit: Visit) -> Exhibit:
     config = train_classifier.Config(
         dataset="mnist" if digits else "scenes",
         steps=300 if digits else 200,
+        batch_size=None if digits else 32,  # the long training's small batches would show nothing yet
         n_held_out=10_000 if digits else 1_000,
         seed=visit.seed,
         run_dir=visit.run_dir,
     )
     result = train_classifier.main(config)
-    what, chance = ("handwritten digits", 10) if digits else ("coloured shapes, 64 classes,", 64)
+    what, chance = ("handwritten digits", 10) if digits else ("the shape and colour of things", 64)
     curve = Picture(
         visit.run_dir / "pictures" / "training.png",
         f"Loss and accuracy over {config.steps} steps of training",
@@ -161,8 +173,8 @@ def show_train_classifier(visit: Visit) -> Exhibit:
         pictures=(curve, mistakes) if digits else (curve,),
         text=(
             f"A network that begins with random weights and learns to name {what} from nothing but examples. This is "
-            f"a short run of {config.steps} steps, to be watched and not to be used: guessing would be right in "
-            f"{100 / chance:.3g} % of cases.",
+            f"a short run of {config.steps} steps, to be watched and not to be used; guessing would be right in "
+            f"{100 / chance:.2g} % of cases.",
             "The networks that come with the project went all the way; their cards say how, and how well they do.",
         ),
         command=command_line("train_classifier", config),

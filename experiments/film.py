@@ -31,7 +31,14 @@ class Film(NamedTuple):
 
 
 def begin(
-    problem: PixelProblem, n: int, *, seed: int, side: int, moments: Int[np.ndarray, " t"], n_filmed: int
+    problem: PixelProblem,
+    n: int,
+    *,
+    seed: int,
+    side: int,
+    moments: Int[np.ndarray, " t"],
+    n_filmed: int,
+    contrast: float = 1.0,
 ) -> Film:
     """A film of noise, its first frame taken.
 
@@ -42,12 +49,14 @@ def begin(
         side: pixels, of the square images.
         moments: `(T,)`, the steps at which a frame is taken, from 0.
         n_filmed: of how many of the images.
+        contrast: deviation of the noise, in normalised units.
 
     Returns:
         The film before the first step.
     """
     shape = (side, side, 3)
     pixels = start_from_noise(problem, n, key=jax.random.key(seed), image_shape=shape)
+    pixels = pixels._replace(images=contrast * pixels.images)
     frames = np.zeros((len(moments), min(n, n_filmed), *shape), np.uint8)
     return _expose(Film(pixels, frames, np.zeros((len(moments), n), np.float32)), problem, 0)
 

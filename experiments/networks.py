@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jaxvision import weights as published
-from jaxvision.backbones import lenet, logits_fn, squeezenet1_1, vgg16, vgg19
+from jaxvision.backbones import SqueezeNet, lenet, logits_fn, squeezenet1_1, vgg16, vgg19
 from jaxvision.data import SCENE_CLASS_NAMES
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, home, offline
@@ -38,6 +39,7 @@ class Network:
         image_size: pixels, the side of the images it was trained on.
         note: one sentence, where it comes from and why it was chosen.
         samples: "photographs", "scenes" or "digits", the kind of picture it knows.
+        ascent_fn: the same images to what a search should climb; a pytree too. The logits, but where those go dead.
         weights: what to give `load_network` for this one again, without its having to choose.
     """
 
@@ -48,6 +50,7 @@ class Network:
     note: str
     samples: str
     weights: str
+    ascent_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
 
 
 def load_network(weights: str = "auto") -> Network:
@@ -87,15 +90,16 @@ def _auto() -> Network:
 
 
 def _imagenet(why: str) -> Network:
-    model = squeezenet1_1(weights="imagenet")
+    model = logits_fn(squeezenet1_1(weights="imagenet"))
     return Network(
         name="SqueezeNet 1.1, ImageNet",
-        logits_fn=logits_fn(model),
+        logits_fn=model,
         class_names=_imagenet_names(),
         image_size=224,
         note=f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}.",
         samples="photographs",
         weights="imagenet",
+        ascent_fn=model,
     )
 
 
@@ -105,14 +109,16 @@ def _scenes(why: str) -> Network:
             f"{SCENES} is missing: train the network with python -m experiments.train_classifier, "
             "or choose another with --weights imagenet or --weights FILE"
         )
+    model = squeezenet1_1(weights=SCENES)
     return Network(
         name="SqueezeNet 1.1, scenes",
-        logits_fn=logits_fn(squeezenet1_1(weights=SCENES)),
+        logits_fn=logits_fn(model),
         class_names=SCENE_CLASS_NAMES,
         image_size=64,
         note=f"SqueezeNet 1.1 trained by this project on procedural scenes, 64 coloured shapes; {why}.",
         samples="scenes",
         weights="scenes",
+        ascent_fn=Partial(_log_probabilities, model),
     )
 
 
@@ -134,16 +140,20 @@ def _from_file(path: Path) -> Network:
         raise InputError(f"{path} holds values that are not finite (in {damaged[0]}): train or download it again")
     name, build, last = found
     n_classes = len(tensors[last])
-    model = logits_fn(build(weights=path))
+    model = build(weights=path)
+    logits = Partial(_grey_logits, logits_fn(model)) if name == "LeNet" else logits_fn(model)
+    # ImageNet's thousand scores are never all zero around a picture, so that the published rule holds as it is.
+    dead_ends = name.startswith("SqueezeNet") and n_classes < 1000
     class_names, size, samples = _guess(name, n_classes)
     return Network(
         name=f"{name}, {path.name}",
-        logits_fn=Partial(_grey_logits, model) if name == "LeNet" else model,
+        logits_fn=logits,
         class_names=class_names,
         image_size=size,
         note=f"{name} with {n_classes} classes, read from {path} as asked for by name.",
         samples=samples,
         weights=str(path),
+        ascent_fn=Partial(_log_probabilities, model) if dead_ends else logits,
     )
 
 
@@ -174,6 +184,17 @@ def _guess(name: str, n_classes: int) -> tuple[tuple[str, ...], int, str]:
 def _grey_logits(model: Callable, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
     """LeNet reads grey values in [0, 1]: the same pictures and steps as for every network, seen through its eyes."""
     return model(jnp.mean(denormalize(images), axis=-1, keepdims=True))
+
+
+def _log_probabilities(model: SqueezeNet, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
+    """What to climb where SqueezeNet's last ReLU holds most scores at zero, and their gradients with them.
+
+    The values are the network's own log-probabilities; the gradient passes the ReLU as if it were not there, so that
+    a class which an image says nothing of can still be approached.
+    """
+    logits, activations = model(images)
+    before = jnp.mean(activations["conv10"], axis=(1, 2))
+    return jax.nn.log_softmax(before + jax.lax.stop_gradient(logits - before))
 
 
 def _imagenet_names() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from jaxvision.weights import load, save
 
 LOOKING = [saliency, fooling]
 ALL = [saliency, fooling, class_visualization]
-DRAW = ["--targets", "1", "12", "--n-steps", "20", "--max-jitter", "3"]  # one program with test_looking.py
+DRAW = ["--targets", "1", "12", "--n-steps", "20", "--tries", "2"]  # one program with test_looking.py
 ROOT = Path(__file__).resolve().parents[2]
 
 

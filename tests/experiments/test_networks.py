@@ -165,3 +165,29 @@ def test_weights_are_inputs_of_the_program_not_constants(untrained):
     assert sum(sizes) > 700_000
     hlo = jax.jit(lambda f, x: f(x)).lower(network.logits_fn, jnp.zeros((1, 64, 64, 3))).as_text()
     assert len(hlo) < 1_000_000
+
+
+def test_a_score_held_at_zero_by_the_last_relu_can_still_be_climbed(tmp_path, untrained):
+    """The values are the network's own; only the gradient ignores the ReLU."""
+    tensors = load(untrained)
+    dead = tensors["classifier.1.bias"] - np.float32(1e3) * (np.arange(64) == 7)
+    save(tmp_path / "dead.safetensors", tensors | {"classifier.1.bias": dead.astype(np.float32)})
+    network = load_network(str(tmp_path / "dead.safetensors"))
+    images = jax.random.normal(jax.random.key(3), (2, 24, 24, 3))
+
+    @jax.jit
+    def look(function, x):
+        value, pull_back = jax.vjp(lambda x: function(x)[:, 7], x)
+        return function(x), pull_back(jnp.ones_like(value))[0]
+
+    logits, flat = look(network.logits_fn, images)
+    climbed, slope = look(network.ascent_fn, images)
+    np.testing.assert_allclose(climbed, jax.nn.log_softmax(logits), rtol=1e-5, atol=1e-5)
+    assert np.abs(flat).max() == 0
+    assert np.abs(slope).max(axis=(1, 2, 3)).min() > 0
+
+
+def test_imagenet_is_climbed_by_its_logits_as_published(tmp_path, imagenet_file):
+    put(imagenet_file, tmp_path / "home")
+    network = load_network("imagenet")
+    assert network.ascent_fn is network.logits_fn
