@@ -116,7 +116,8 @@ def show_class_visualization(visit: Visit) -> Exhibit:
             Picture(
                 sheet,
                 f"Images made from noise for {', '.join(names)}",
-                "The network's probability for the class stands beside its name.",
+                "The network's probability for the class stands beside its name."
+                + (" Of four tries, the likeliest is shown." if visit.network.samples == "scenes" else ""),
             ),
             Picture(
                 strip,
@@ -160,7 +161,7 @@ def show_train_classifier(visit: Visit) -> Exhibit:
     curve = Picture(
         visit.run_dir / "pictures" / "training.png",
         f"Loss and accuracy over {config.steps} steps of training",
-        "Each dot is a batch that was never seen before, the line a running mean.",
+        "Each dot is a batch of training pictures, the line a running mean.",
     )
     mistakes = Picture(
         visit.run_dir / "pictures" / "mistakes.png",

@@ -251,5 +251,5 @@ def _bars(axis: Axes, bars: Bars, marked: str, colour: str) -> None:
     axis.barh(range(len(bars)), [value for _, value in bars], height=0.78, color=colours)
     for row, (name, value) in enumerate(bars):
         axis.text(0.02, row, short_name(name), va="center", fontsize=7)
-        axis.text(1.24, row, percent(value), va="center", ha="right", fontsize=7, color=GREY)
-    axis.set(xlim=(0, 1.25), ylim=(len(bars) - 0.4, -0.6))
+        axis.text(1.3, row, percent(value), va="center", ha="right", fontsize=7, color=GREY)
+    axis.set(xlim=(0, 1.3), ylim=(len(bars) - 0.4, -0.6))
