@@ -168,7 +168,7 @@ def card_of(name):
     return float(card.split("| accuracy | **")[1].split(" %")[0]), card.split("| SHA-256 | `")[1].split("`")[0]
 
 
-@pytest.mark.parametrize(("name", "least"), [("squeezenet_scenes", 94.0), ("lenet_mnist", 99.2)])
+@pytest.mark.parametrize(("name", "least"), [("squeezenet_scenes", 95.0), ("lenet_mnist", 99.2)])
 def test_cards_belong_to_their_files(name, least):
     file = CHECKPOINTS / f"{name}.safetensors"
     accuracy, digest = card_of(name)
@@ -183,7 +183,7 @@ def exam(model, prepare, task, n_batches):
 
 def test_embedded_squeezenet_knows_held_out_scenes():
     found = exam(squeezenet1_1(CHECKPOINTS / "squeezenet_scenes.safetensors"), squeezenet_input, tasks.scenes(1, 0), 5)
-    assert found.accuracy >= 0.92  # 500 scenes: two standard errors below the card's score
+    assert found.accuracy >= 0.95
 
 
 @pytest.mark.slow
