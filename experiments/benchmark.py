@@ -6,7 +6,7 @@ the samples with the quartiles in brackets, the ratio to PyTorch's fastest form 
 time, and the share of the speed that a large matrix product reaches here.
 
 PyTorch comes with the extra `peers`; without it, or with --no-peers, only our own times are measured. Close other
-programs first: a busy machine slows PyTorch more than JAX. Expected: every ratio below 1.0 on two CPU cores.
+programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
 """
 
 import importlib.util
