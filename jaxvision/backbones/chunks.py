@@ -23,8 +23,8 @@ def in_chunks(function: Callable, images: Float[Array, "n h w c"]) -> Any:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> in_chunks(lambda images: images.mean(axis=(1, 2, 3)), jnp.ones((2, 224, 224, 3)))
-        Array([1., 1.], dtype=float32)
+        >>> in_chunks(lambda images: images.mean(axis=(1, 2, 3)), jnp.ones((4, 224, 224, 3)))
+        Array([1., 1., 1., 1.], dtype=float32)
     """
     n, h, w, c = images.shape
     size = chunk_size(n, h, w)

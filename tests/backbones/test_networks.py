@@ -139,8 +139,8 @@ def test_parameter_counts_are_the_published_ones(model, parameters):
 
 def test_a_batch_is_its_images_one_by_one():
     model = squeezenet1_1(num_classes=7, key=jax.random.key(1))
-    images = jax.random.normal(jax.random.key(2), (6, 128, 128, 3))
-    assert 1 < chunk_size(6, 128, 128) < 6  # so that chunks are what is tested here
+    images = jax.random.normal(jax.random.key(2), (6, 160, 160, 3))
+    assert 1 < chunk_size(6, 160, 160) < 6  # so that chunks are what is tested here
     run = jax.jit(lambda logits_fn, images: logits_fn(images))
     singles = jnp.concatenate([run(logits_fn(model), image[None]) for image in images])
     np.testing.assert_allclose(run(logits_fn(model), images), singles, rtol=1e-5, atol=1e-5)
