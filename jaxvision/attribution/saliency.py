@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.pixels import check_images, check_labels, pytree_function, target_logit
+from jaxvision.pixels import check_images, check_labels, in_chunks, pytree_function, target_logit
 
 
 def saliency_map(
@@ -49,6 +49,9 @@ def saliency_map(
 def _saliency_map(
     logits_fn: Callable, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Float[Array, "n h w"]:
-    scores, pull_back = jax.vjp(lambda x: target_logit(logits_fn(x), labels), images)
-    (gradient,) = pull_back(jnp.ones_like(scores))  # (N, H, W, C): image i alone moves score i
-    return jnp.max(jnp.abs(gradient), axis=-1)
+    def strongest(images, labels):
+        scores, pull_back = jax.vjp(lambda x: target_logit(logits_fn(x), labels), images)
+        (gradient,) = pull_back(jnp.ones_like(scores))  # (n, H, W, C): image i alone moves score i
+        return jnp.max(jnp.abs(gradient), axis=-1)
+
+    return in_chunks(strongest, images, labels)

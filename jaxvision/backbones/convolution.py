@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxvision.backbones.forms import prefers_patches
+from jaxvision.forms import prefers_patches
 
 
 def conv2d(

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxvision.backbones.chunks import in_chunks
 from jaxvision.backbones.convolution import relu
 from jaxvision.backbones.layers import Backbone, Conv, Keys
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
+from jaxvision.pixels import in_chunks
 
 Activations = dict[str, Array]
 

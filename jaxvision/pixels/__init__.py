@@ -1,6 +1,7 @@
 """The pixel loop, the image operations that it and its users need, and what a classifier is to them."""
 
 from jaxvision.pixels.blur import gaussian_blur
+from jaxvision.pixels.chunks import in_chunks
 from jaxvision.pixels.classifier import check_images, check_labels, margin, pytree_function, target_logit
 from jaxvision.pixels.crop import center_crop
 from jaxvision.pixels.gradient_step import normalized_gradient
@@ -46,6 +47,7 @@ __all__ = [
     "example_keys",
     "gaussian_blur",
     "grid",
+    "in_chunks",
     "jitter",
     "margin",
     "normalize",

@@ -11,10 +11,10 @@ import pytest
 
 from jaxvision import weights
 from jaxvision.backbones import lenet, load_state_dict, logits_fn, squeezenet1_1, state_dict, vgg16, vgg19
-from jaxvision.backbones.forms import chunk_size
 from jaxvision.backbones.vgg import VGG, adaptive_average_pool
 from jaxvision.data import read_image
 from jaxvision.errors import InputError
+from jaxvision.forms import chunk_size
 from jaxvision.pixels import normalize
 
 
