@@ -1,16 +1,16 @@
 """Benchmark: every compiled step against what a PyTorch user would run, and against this machine's own limit.
 
 Each row is one compiled program, timed in turn with every form that PyTorch offers (eager, channels-last,
-torch.compile with each), A B A B in one run; results are compared before anything is timed. Reported: the median of
-the samples with the quartiles in brackets, the ratio to PyTorch's fastest form (below 1.0: ours is faster), compile
-time, and the share of the speed that a large matrix product reaches here.
+torch.compile with each), A B A B, in three passes over all rows; results are compared before anything is timed.
+Reported: the median of the samples with the quartiles in brackets, the ratio to PyTorch's fastest form (below 1.0: ours
+is faster), compile time, and the share of the speed that a large matrix product reaches here.
 
 PyTorch comes with the extra `peers`; without it, or with --no-peers, only our own times are measured. Close other
 programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,12 @@ from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
 from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
+from jaxvision.pixels import in_chunks
 from jaxvision.training import new_run
 
 SIZE = 224
 LABEL_RANK = 50
+PASSES = 3
 FOOLING_STEPS = 20
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
 
@@ -79,6 +81,18 @@ class Step:
     """how often the network is gone through for each image"""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A program and its peers, compiled and compared."""
+
+    step: Step
+    calls: dict[str, Callable[[], Any]]
+    """ours, and PyTorch's forms by name"""
+    compile_seconds: float
+    operations: float
+    """floating-point operations of one call"""
+
+
 def main(config: Config) -> Result:
     """Times every row and writes table, plot and numbers.
 
@@ -100,10 +114,12 @@ def main(config: Config) -> Result:
         if not forms:
             run.note("Without PyTorch, only our own times are measured")
         peak = matmul_peak()
-        rows = []
+        prepared = []
         for step in STEPS:
-            rows.append(measure(step, logits_fn(classifier), forms, peak=peak, rounds=rounds, seed=config.seed))
-            run.note(report.sentence(rows[-1]))
+            prepared.append(prepare(step, logits_fn(classifier), forms, seed=config.seed))
+            run.note(f"{step.name}: compiled in {prepared[-1].compile_seconds:.1f} s")
+        run.note(f"Timing {rounds} rounds")
+        rows = [row_of(p, samples, peak) for p, samples in zip(prepared, measure(prepared, rounds=rounds), strict=True)]
         machine = report.describe_machine()
         picture = report.save_plot(rows, run.picture("benchmark.png"), machine)
         report.write_table(run.path / "benchmark.md", rows, machine, peak)
@@ -119,8 +135,12 @@ def forward(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Ar
 
 
 def image_gradient(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """The derivative of each image's own class score, as one would write it."""
-    return jax.grad(lambda x: jnp.sum(jnp.take_along_axis(logits_fn(x), labels[:, None], axis=1)))(images)
+    """The derivative of each image's own class score, a chunk of images at a time."""
+
+    def score(images, labels):
+        return jnp.sum(jnp.take_along_axis(logits_fn(images), labels[:, None], axis=1))
+
+    return in_chunks(jax.grad(score), images, labels)
 
 
 def fool(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -138,21 +158,17 @@ STEPS = (
 )
 
 
-def measure(
-    step: Step, logits_fn: Callable, forms: Mapping[str, Any], *, peak: float, rounds: int, seed: int
-) -> report.Row:
-    """Compiles one program, compares its result with every peer's, then times all of them in turn.
+def prepare(step: Step, logits_fn: Callable, forms: Mapping[str, Any], *, seed: int) -> Prepared:
+    """Compiles one program and compares its result with every peer's.
 
     Args:
         step: the program.
         logits_fn: the classifier.
         forms: PyTorch's forms of it, see `peers.forms`; may be empty.
-        peak: operations per second of a large matrix product.
-        rounds: samples of each.
         seed: of the images.
 
     Returns:
-        The row.
+        What is to be timed.
 
     Raises:
         FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
@@ -169,19 +185,49 @@ def measure(
     for name in forms:
         found = calls[name]().numpy()
         report.require_same(step.name, name, expected, found.transpose(0, 2, 3, 1) if found.ndim == 4 else found)
-    samples = interleaved(calls, rounds=rounds)
-    ours = samples.pop("ours")
-    fastest = min(samples.values(), key=np.median, default=None)
     one = forward if step.ours is forward else image_gradient
     operations = step.n * step.n_steps * flops(one, logits_fn, images[:1], labels[:1])
+    return Prepared(step, calls, compile_seconds, operations)
+
+
+def measure(prepared: Sequence[Prepared], *, rounds: int) -> list[dict[str, np.ndarray]]:
+    """Times every program and its peers, A B A B, in passes over all rows: a slow spell of the machine spoils a part.
+
+    Args:
+        prepared: the programs.
+        rounds: samples of each.
+
+    Returns:
+        Seconds per call, `(rounds,)` by name, for each program.
+    """
+    passes = [len(part) for part in np.array_split(np.arange(rounds), min(PASSES, rounds))]
+    samples = [[interleaved(p.calls, rounds=n) for p in prepared] for n in passes]
+    return [
+        {name: np.concatenate([part[name] for part in row]) for name in row[0]} for row in zip(*samples, strict=True)
+    ]
+
+
+def row_of(prepared: Prepared, samples: dict[str, np.ndarray], peak: float) -> report.Row:
+    """The row of a table: medians and ratios.
+
+    Args:
+        prepared: the program.
+        samples: seconds per call by name, "ours" among them.
+        peak: operations per second of a large matrix product.
+
+    Returns:
+        The row.
+    """
+    peers = {name: times for name, times in samples.items() if name != "ours"}
+    fastest = min(peers.values(), key=np.median, default=None)
     return report.Row(
-        name=step.name,
-        ours=Timing.of(ours),
-        peers={name: Timing.of(times) for name, times in samples.items()},
-        ratio=None if fastest is None else Timing.of(ours / fastest),
-        compile_seconds=compile_seconds,
-        gigaflops=operations / 1e9,
-        peak_share=operations / float(np.median(ours)) / peak,
+        name=prepared.step.name,
+        ours=Timing.of(samples["ours"]),
+        peers={name: Timing.of(times) for name, times in peers.items()},
+        ratio=None if fastest is None else Timing.of(samples["ours"] / fastest),
+        compile_seconds=prepared.compile_seconds,
+        gigaflops=prepared.operations / 1e9,
+        peak_share=prepared.operations / float(np.median(samples["ours"])) / peak,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from matplotlib.figure import Figure
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -93,19 +94,15 @@ def fastest(row: Row) -> tuple[str, Timing]:
     return min(row.peers.items(), key=lambda item: item[1].median)
 
 
-def sentence(row: Row) -> str:
-    """The row in one line, for the log."""
-    against = "" if row.ratio is None else f", {row.ratio.median:.2f} of PyTorch's fastest form ({fastest(row)[0]})"
-    return f"{row.name}: {_milliseconds(row.ours)} ms{against}"
-
-
 def print_table(rows: Sequence[Row], machine: str, peak: float) -> None:
-    """Shows the table on standard output."""
-    table = Table(title="medians, quartiles in brackets", caption=_caption(machine, peak))
-    for index, name in enumerate(HEADER):
-        table.add_column(name, justify="left" if index in (0, 3) else "right")
+    """Shows the medians on standard output, in 80 columns; the rest is in the Markdown table."""
+    table = Table(caption=_caption(machine, peak), box=box.SIMPLE, caption_justify="left")
+    table.add_column("medians")
+    for name in ("ours, ms", "PyTorch, ms", "ratio", "of peak"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*cells(row))
+        name, ours, theirs, _, ratio, _, _, share = (cell.split(" (")[0] for cell in cells(row))
+        table.add_row(name, ours, theirs, ratio, share)
     Console().print(table)
 
 

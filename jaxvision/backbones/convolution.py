@@ -4,8 +4,8 @@ Three forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_
 
 - *pointwise*: a 1x1 kernel is one matrix product over pixels, everywhere.
 - *patches* (CPU): the k*k shifted copies of x side by side, then one matrix product. Nine times the activations of a
-  3x3 kernel, so only while they fit the processor's cache and the product is deep enough to pay for the copies.
-- *direct*: the compiler's own convolution: accelerators, and large or shallow inputs on the CPU.
+  3x3 kernel, so only while they fit the processor's cache.
+- *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
 import jax.numpy as jnp

@@ -88,6 +88,9 @@ def test_every_step_equals_pytorch(step, monkeypatch):
     model = benchmark.squeezenet1_1(key=jax.random.key(0))
     config = benchmark.Config(compile=False)
     forms = benchmark.peer_forms(benchmark.state_dict(model), config)
-    row = benchmark.measure(step, benchmark.logits_fn(model), forms, peak=1e11, rounds=1, seed=0)
+    prepared = benchmark.prepare(step, benchmark.logits_fn(model), forms, seed=0)
+    (samples,) = benchmark.measure([prepared], rounds=2)
+    row = benchmark.row_of(prepared, samples, peak=1e11)
+    assert {len(times) for times in samples.values()} == {2}
     assert set(row.peers) == {"eager", "channels-last"}
     assert benchmark_report.fastest(row)[0] in row.peers
