@@ -4,7 +4,7 @@ From noise, steps of fixed length climb a class's score less a penalty on the im
 and now and then a slight blur. Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", 2013,
 https://arxiv.org/abs/1312.6034, equation 1; jitter, blur and numbers are those of Stanford's CS231n, assignment 3. For
 images below 128 px, of which noise makes nothing legible, the log-probability is climbed by blurred steps instead,
-coarse shapes first, from four beginnings for each class, and the likeliest is shown.
+coarse shapes first, from eight beginnings for each class, and the likeliest is shown.
 
 Without flags it draws ten classes with the best network at hand (eight of the scenes network's). Expected: the network
 gives nine of ten images their class with a probability over 0.9. About 40 seconds on two cores. Writes a contact sheet,
@@ -40,7 +40,7 @@ FILM_COLUMNS = (0, 1, 2, 4, 7, 10)  # early frames change most
 
 # As published, for 224 px; and what was found to draw legible shapes with networks for small images.
 PUBLISHED = {"n_steps": 100, "learning_rate": 25.0, "l2": 1e-3, "max_jitter": 16, "coarse": False, "tries": 1}
-SMALL = {"n_steps": 200, "learning_rate": 20.0, "l2": 0.0, "max_jitter": 2, "coarse": True, "tries": 4}
+SMALL = {"n_steps": 200, "learning_rate": 20.0, "l2": 0.0, "max_jitter": 2, "coarse": True, "tries": 8}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Config:
     coarse: bool | None = None
     """coarse shapes first: blurred gradients, and steps that get shorter; none: only below 128 px"""
     tries: int | None = None
-    """images begun for each class, of which the likeliest is shown; none: 1, or 4 below 128 px"""
+    """images begun for each class, of which the likeliest is shown; none: 1, or 8 below 128 px"""
     seed: int = 0
     """of the noise and the jitter"""
     resume: bool = False

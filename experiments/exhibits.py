@@ -117,7 +117,7 @@ def show_class_visualization(visit: Visit) -> Exhibit:
                 sheet,
                 f"Images made from noise for {', '.join(names)}",
                 "The network's probability for the class stands beside its name."
-                + (" Of four tries, the likeliest is shown." if visit.network.samples == "scenes" else ""),
+                + (" Of eight tries, the likeliest is shown." if visit.network.samples == "scenes" else ""),
             ),
             Picture(
                 strip,
