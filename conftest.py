@@ -26,7 +26,7 @@ def user_home() -> Path:
     return Path(value)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs(user_home):
     """`needs("imagenet/labels.json")` gives the file's path in the reader's home, or skips, saying which."""
 

@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import class_visualization, figures, fooling, saliency, train_classifier
+from experiments import class_visualization, figures, fooling, saliency, style_transfer, train_classifier
 from experiments.command import command_line
 from experiments.gallery import Exhibit, Picture
 from experiments.networks import SCENES, Network
@@ -140,6 +140,47 @@ def show_class_visualization(visit: Visit) -> Exhibit:
         paper=(
             "Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2013",
             "https://arxiv.org/abs/1312.6034",
+        ),
+    )
+
+
+def show_style_transfer(visit: Visit) -> Exhibit:
+    """Content of one picture, manner of another."""
+    reads_digits = visit.network.samples == "digits"  # and has no layers to describe a manner by
+    config = style_transfer.Config(
+        weights="auto" if reads_digits else visit.network.weights, n_steps=300, seed=visit.seed, run_dir=visit.run_dir
+    )
+    result = style_transfer.main(config)
+    _, sheet, strip, _ = result.pictures
+    return Exhibit(
+        name="style_transfer",
+        title="Can it paint?",
+        pictures=(
+            Picture(
+                sheet,
+                "A photograph of a cat, a stained tissue under the microscope, and the cat in its manner",
+                "Left to right: what is shown, in whose manner, and the result.",
+            ),
+            Picture(
+                strip,
+                "How the picture came about, at six moments",
+                "A small picture first, then a larger one that goes on from it.",
+            ),
+        ),
+        text=(
+            "Deep inside a classifier, features say what is where, and their products, averaged over the picture, say "
+            "which features go together and forget where. The pixels are moved until the features are those of the "
+            "photograph and the averages those of the other picture.",
+        ),
+        command=command_line("style_transfer", config),
+        numbers=(
+            ("loss, from the first step to the last", f"{result.first['loss']:.3g} to {result.final['loss']:.2g}"),
+            ("steps", f"{result.n_steps}"),
+            ("pixels", f"{result.size[1]} x {result.size[0]}"),
+        ),
+        paper=(
+            "Gatys, Ecker and Bethge, Image style transfer using convolutional neural networks, 2016",
+            "https://www.cv-foundation.org/openaccess/content_cvpr_2016/html/Gatys_Image_Style_Transfer_CVPR_2016_paper.html",
         ),
     )
 

@@ -17,7 +17,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jaxvision import weights as published
-from jaxvision.backbones import SqueezeNet, lenet, logits_fn, squeezenet1_1, vgg16, vgg19
+from jaxvision.backbones import SqueezeNet, features_fn, lenet, logits_fn, squeezenet1_1, vgg16, vgg19
 from jaxvision.data import SCENE_CLASS_NAMES
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, home, offline
@@ -41,6 +41,7 @@ class Network:
         samples: "photographs", "scenes" or "digits", the kind of picture it knows.
         ascent_fn: the same images to what a search should climb; a pytree too. The logits, but where those go dead.
         weights: what to give `load_network` for this one again, without its having to choose.
+        features_fn: the same images to a dictionary of activations; a pytree too.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Network:
     samples: str
     weights: str
     ascent_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
+    features_fn: Callable[[Float[Array, "n h w c"]], dict[str, Array]]
 
 
 def load_network(weights: str = "auto") -> Network:
@@ -90,16 +92,17 @@ def _auto() -> Network:
 
 
 def _imagenet(why: str) -> Network:
-    model = logits_fn(squeezenet1_1(weights="imagenet"))
+    model = squeezenet1_1(weights="imagenet")
     return Network(
         name="SqueezeNet 1.1, ImageNet",
-        logits_fn=model,
+        logits_fn=logits_fn(model),
         class_names=_imagenet_names(),
         image_size=224,
         note=f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}.",
         samples="photographs",
         weights="imagenet",
-        ascent_fn=model,
+        ascent_fn=logits_fn(model),
+        features_fn=features_fn(model),
     )
 
 
@@ -119,6 +122,7 @@ def _scenes(why: str) -> Network:
         samples="scenes",
         weights="scenes",
         ascent_fn=Partial(_log_probabilities, model),
+        features_fn=features_fn(model),
     )
 
 
@@ -154,6 +158,7 @@ def _from_file(path: Path) -> Network:
         samples=samples,
         weights=str(path),
         ascent_fn=Partial(_log_probabilities, model) if dead_ends else logits,
+        features_fn=features_fn(model),
     )
 
 

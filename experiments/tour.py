@@ -50,6 +50,7 @@ ROOMS: dict[str, Callable[[exhibits.Visit], Exhibit]] = {
     "saliency": exhibits.show_saliency,
     "fooling": exhibits.show_fooling,
     "class_visualization": exhibits.show_class_visualization,
+    "style_transfer": exhibits.show_style_transfer,
     "train_classifier": exhibits.show_train_classifier,
 }
 
@@ -86,8 +87,8 @@ def _write(page: Path, network: Network, shown: Sequence[Exhibit], seconds: floa
     devices = f"{jax.device_count()} {jax.devices()[0].platform.upper()} device{'s' if jax.device_count() > 1 else ''}"
     lead = (
         "jaxvision looks inside vision networks. A model is a function; everything else takes functions and arrays and "
-        "returns arrays: which pixels matter, which pixels fool, which image a class would like best. Each picture on "
-        "this page was made by the command below it.",
+        "returns arrays: which pixels matter, which pixels fool, which image a class would like best, one picture in "
+        "the manner of another. Each picture on this page was made by the command below it.",
         f"The network of this page: {network.note}",
     )
     footer = f"Made by python -m experiments.tour in {seconds:.0f} seconds with JAX {jax.__version__} on {devices}."

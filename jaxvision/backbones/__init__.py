@@ -3,7 +3,7 @@
 `logits_fn(model)` is the classifier that attribution, attacks and visualization take.
 """
 
-from jaxvision.backbones.classifier import logits_fn
+from jaxvision.backbones.classifier import features_fn, logits_fn
 from jaxvision.backbones.convolution import conv2d, conv_direct, conv_patches, conv_pointwise, relu
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
@@ -19,6 +19,7 @@ __all__ = [
     "conv_direct",
     "conv_patches",
     "conv_pointwise",
+    "features_fn",
     "lenet",
     "load_state_dict",
     "logits_fn",

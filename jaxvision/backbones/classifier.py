@@ -1,4 +1,4 @@
-"""From a backbone to the classifier's signature."""
+"""From a backbone to the signatures that everything else takes: classifier and feature extractor."""
 
 from collections.abc import Callable
 
@@ -30,3 +30,27 @@ def logits_fn(model: Callable) -> Callable:
 
 def _logits(model: Callable, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
     return model(images)[0]
+
+
+def features_fn(model: Callable) -> Callable:
+    """`images -> activations by name` as a pytree whose leaves are the model's weights.
+
+    What a caller does not read of the dictionary is not computed in a compiled program.
+
+    Args:
+        model: `model(images) -> (logits, activations)`.
+
+    Returns:
+        A `jax.tree_util.Partial`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxvision.backbones import squeezenet1_1
+        >>> features_fn(squeezenet1_1())(jnp.zeros((1, 32, 32, 3)))["fire2"].shape
+        (1, 7, 7, 128)
+    """
+    return jax.tree_util.Partial(_activations, model)
+
+
+def _activations(model: Callable, images: Float[Array, "n h w c"]) -> dict[str, Array]:
+    return model(images)[1]

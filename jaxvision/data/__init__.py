@@ -2,9 +2,9 @@
 
 from jaxvision.data.idx import read_idx
 from jaxvision.data.image_paths import IMAGE_SUFFIXES, find_images
-from jaxvision.data.images import read_image, read_images, resize_image, write_image
+from jaxvision.data.images import read_image, read_images, read_metadata, resize_image, write_image
 from jaxvision.data.mnist import MNIST_FILES, mnist
-from jaxvision.data.samples import SAMPLES, samples
+from jaxvision.data.samples import PATTERNS, SAMPLES, sample_file, samples
 from jaxvision.data.scenes import (
     BACKGROUNDS,
     CAPTION_WORDS,
@@ -31,6 +31,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_OBJECTS",
     "MNIST_FILES",
+    "PATTERNS",
     "SAMPLES",
     "SCENE_CLASS_NAMES",
     "SHAPES",
@@ -44,8 +45,10 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_images",
+    "read_metadata",
     "render_scene",
     "resize_image",
+    "sample_file",
     "sample_scene",
     "samples",
     "scene_batch",

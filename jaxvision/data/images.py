@@ -5,14 +5,14 @@ import io
 import itertools
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from jaxvision.data.image_paths import find_images
 from jaxvision.errors import InputError
@@ -198,12 +198,46 @@ def _distinct(names: list[str]) -> tuple[str, ...]:
     return tuple(distinct)
 
 
-def write_image(path: str | os.PathLike[str], image: Shaped[Array, "..."] | Shaped[np.ndarray, "..."]) -> None:
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, bytes]:
+    """The EXIF block and colour profile of an image file, for a picture that is made from it.
+
+    Args:
+        path: an image file that `read_image` reads.
+
+    Returns:
+        "exif" and "icc_profile", each only where the file has it; the rotation is taken out of EXIF, as `read_image`
+        returns images upright.
+
+    Raises:
+        InputError: if the file cannot be opened.
+    """
+    path = Path(path)
+    try:
+        with _opened(path) as stream, Image.open(stream, formats=_FORMATS) as image:
+            exif, profile = image.getexif(), image.info.get("icc_profile")
+            exif.pop(ExifTags.Base.Orientation, None)
+            # A profile for grey or CMYK does not describe the RGB that is written.
+            found = {
+                "exif": exif.tobytes() if len(exif) else None,
+                "icc_profile": profile if image.mode == "RGB" else None,
+            }
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}): expected {_NAMES}") from error
+    return {name: value for name, value in found.items() if value}
+
+
+def write_image(
+    path: str | os.PathLike[str],
+    image: Shaped[Array, "..."] | Shaped[np.ndarray, "..."],
+    *,
+    metadata: Mapping[str, bytes] | None = None,
+) -> None:
     """Writes an image as PNG or JPEG, whole or not at all.
 
     Args:
         path: ends in .png, .jpg or .jpeg; folders are made as needed.
         image: `(h, w, 3)` RGB, `(h, w, 1)` or `(h, w)` grey; floats in [0, 1] or uint8 in [0, 255].
+        metadata: EXIF block and colour profile to keep, of `read_metadata`.
 
     Raises:
         InputError: if the suffix, the shape, the type or the range is another, or the file cannot be written.
@@ -220,7 +254,7 @@ def write_image(path: str | os.PathLike[str], image: Shaped[Array, "..."] | Shap
     pixels = _to_bytes(path, np.asarray(image))
     encoded = io.BytesIO()
     options = {"quality": 95, "subsampling": 0} if formats[path.suffix.lower()] == "JPEG" else {}
-    Image.fromarray(pixels).save(encoded, formats[path.suffix.lower()], **options)
+    Image.fromarray(pixels).save(encoded, formats[path.suffix.lower()], **options, **(metadata or {}))
     with atomic_write(path) as stream:
         stream.write(encoded.getvalue())
 

@@ -20,6 +20,36 @@ SAMPLES = {
     "coins": "coins.png",
 }
 
+PATTERNS = {
+    "tissue": "ihc.png",
+    "stars": "hubble_deep_field.jpg",
+    "bricks": "brick.png",
+    "grass": "grass.png",
+    "gravel": "gravel.png",
+}
+
+
+def sample_file(name: str) -> Path:
+    """The file of a photograph in `SAMPLES`, or of a picture in `PATTERNS` whose manner another can take on.
+
+    Args:
+        name: a key of one of the two.
+
+    Returns:
+        A path inside scikit-image.
+
+    Raises:
+        InputError: if there is no such sample, or scikit-image is not installed.
+
+    Example:
+        >>> sample_file("stars").name
+        'hubble_deep_field.jpg'
+    """
+    known = SAMPLES | PATTERNS
+    if name not in known:
+        raise InputError(f"there is no sample {name!r}: choose from {', '.join(known)}")
+    return _folder() / known[name]
+
 
 def samples(size: int = 224) -> tuple[tuple[str, ...], Float[np.ndarray, "n size size 3"]]:
     """Photographs of a cat, a cup of coffee, an astronaut, a rocket, a motorcycle, a cameraman and coins.

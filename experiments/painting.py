@@ -1,0 +1,144 @@
+"""A style transfer in parts, with a picture and a checkpoint after each: from stage to stage, and how to go on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from experiments.inputs import require_finite, to_unit
+from experiments.style_stages import Stage
+from jaxvision import style
+from jaxvision.data import write_image
+from jaxvision.pixels import PixelProblem, PixelState, advance, evaluate, resize, start
+from jaxvision.training import Run, checkpoints, progress
+
+PARTS = 12  # of a run, with a picture and a checkpoint after each
+
+
+class Painting(NamedTuple):
+    """A run in the making: everything needed to go on.
+
+    Attributes:
+        pixels: the pixel loop's state, at the size of the stage.
+        done: steps taken in all stages.
+    """
+
+    pixels: PixelState
+    done: Int[Array, ""]
+
+    @property
+    def step(self) -> Int[Array, ""]:
+        """What a checkpoint is named after."""
+        return self.done
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is painted and how.
+
+    Attributes:
+        features_fn: images to activations.
+        content: `(1, H, W, 3)`, normalised, at its full size.
+        styles: each `(1, h, w, 3)`, normalised, at the size that belongs to the content's.
+        regions: one for each style, `(1, H, W)` or None.
+        begin: `(1, H, W, 3)`, normalised, where to begin.
+        stages: of the run.
+        targets: keyword arguments of `style.style_targets`: layers, weights and the statistic.
+        normalize: means instead of sums, see `style.StyleObjective`.
+    """
+
+    features_fn: Callable
+    content: Float[Array, "1 h w 3"]
+    styles: Sequence[Float[Array, "1 _ _ 3"]]
+    regions: Sequence[Float[Array, "1 h w"] | None]
+    begin: Float[Array, "1 h w 3"]
+    stages: Sequence[Stage]
+    targets: Mapping
+    normalize: bool = True
+
+    def problem(self, k: int) -> PixelProblem:
+        """What stage k optimises."""
+        content, (styles, regions) = style.at_side(self.content, self.styles, self.regions, self.stages[k].side)
+        targets = style.style_targets(self.features_fn, content, styles, regions=regions, **self.targets)
+        return style.style_problem(
+            self.features_fn,
+            targets,
+            self.stages[k].optimizer,
+            statistic=self.targets["statistic"],
+            normalize=self.normalize,
+            project=self.stages[k].project,
+        )
+
+    def size(self, k: int) -> tuple[int, int]:
+        """Height and width at stage k."""
+        content, _ = style.at_side(self.content, [], None, self.stages[k].side)
+        return content.shape[1], content.shape[2]
+
+
+def paint(run: Run, subject: Subject, *, resume: bool) -> tuple[Painting, dict[str, float]]:
+    """From part to part, each with a progress picture, a checkpoint and a line of progress.
+
+    Args:
+        run: where metrics, pictures and checkpoints go.
+        subject: what is painted.
+        resume: go on from the run's newest checkpoint.
+
+    Returns:
+        The finished painting, and its final terms.
+
+    Raises:
+        FloatingPointError: if the image is no longer finite; the checkpoint before is kept.
+    """
+    n_steps = subject.stages[-1].end
+    moments = np.unique(np.linspace(0, n_steps, PARTS + 1).round().astype(int))
+    done = _done(run) if resume else 0
+    k = _stage_of(subject, done)
+    problem = subject.problem(k)
+    painting = Painting(start(problem, resize(subject.begin, subject.size(k))), jnp.zeros((), jnp.int32))
+    painting = run.restore(painting) if resume else painting
+    with progress(n_steps, done) as report:
+        while (done := int(painting.done)) < n_steps:
+            if done == subject.stages[k].end:  # on to the next size or optimiser
+                k += 1
+                problem = subject.problem(k)
+                painting = painting._replace(
+                    pixels=_carried(problem, painting.pixels, subject.stages[k], subject.size(k))
+                )
+            following = min(int(moments[moments > done].min()), subject.stages[k].end)
+            pixels, trace = advance(problem, painting.pixels, n_steps=following - done)
+            require_finite(np.asarray(pixels.images), f"the image after step {following} ({run.kept()})")
+            painting = Painting(pixels, jnp.asarray(following, jnp.int32))
+            rows = {name: np.asarray(values)[:, 0] for name, values in trace.items()}
+            run.log(done, rows)
+            write_image(run.picture(progress_name(following)), to_unit(style.average(pixels))[0])
+            run.save(painting)
+            report(following, {"loss": float(rows["loss"][-1])})
+    final = evaluate(problem, subject.stages[k].project(style.average(painting.pixels), painting.pixels.step))
+    return painting, {name: float(value[0]) for name, value in final.items()}
+
+
+def progress_name(step: int) -> str:
+    """Where a progress picture lies, below a run's pictures."""
+    return f"progress/step_{step:05d}.png"
+
+
+def _carried(problem: PixelProblem, pixels: PixelState, stage: Stage, size: tuple[int, int]) -> PixelState:
+    if stage.fresh:
+        return start(problem, resize(pixels.images, size))
+    return style.rescaled(pixels, size)
+
+
+def _done(run: Run) -> int:
+    """The step of the newest checkpoint, which says the size of what it holds."""
+    folder = run.path / "checkpoints"
+    if not checkpoints.found(folder):
+        return 0
+    return int(checkpoints.latest(folder).path.name.split("-")[1])
+
+
+def _stage_of(subject: Subject, done: int) -> int:
+    """The stage whose size an image has after so many steps."""
+    return next(k for k, stage in enumerate(subject.stages) if done <= stage.end)

@@ -1,0 +1,95 @@
+"""The course of a style transfer: which size, optimiser and bounds at which step, published or from coarse to fine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jaxvision import style
+from jaxvision.pixels import ClipNormalized
+
+SQUEEZENET = (
+    {"features.3": 1.0},
+    {"features.1": 132.0, "features.4": 0.44, "features.6": 6.6e-3, "features.7": 1.3e-3},
+)
+VGG = ({"relu4_2": 1.0}, {"relu1_1": 50.0, "relu2_1": 12.5, "relu3_1": 3.1, "relu4_1": 0.78, "relu5_1": 0.2})
+TV_WEIGHT = 1.3
+RATES = {"adam": 0.06, "lbfgs": 1.0}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The course's numbers for one painting: sums instead of means, the short sides of both pictures."""
+
+    content_weight: float
+    style_weights: tuple[float, float, float, float]
+    tv_weight: float
+    size: int
+    style_size: int
+
+
+PRESETS = {
+    "composition_vii": Preset(5e-2, (20_000, 500, 12, 1), 5e-2, 192, 512),
+    "the_scream": Preset(3e-2, (200_000, 800, 12, 1), 2e-2, 192, 224),
+    "starry_night": Preset(6e-2, (300_000, 1000, 15, 3), 2e-2, 192, 192),
+}
+PRESET_STEPS = 200
+PRESET_LAYERS = ("features.1", "features.4", "features.6", "features.7")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run with one compiled program.
+
+    Attributes:
+        side: short side of the image.
+        end: the step at which it ends, counted from the beginning of the run.
+        optimizer: an optax optimiser.
+        project: `(images, step) -> images`, after each update.
+        fresh: whether the optimiser begins anew; otherwise it goes on with what it knew at the stage before.
+    """
+
+    side: int
+    end: int
+    optimizer: Any
+    project: Callable
+    fresh: bool
+
+
+def coarse_to_fine(side: int, n_scales: int, n_steps: int, optimizer: str, learning_rate: float | None) -> list[Stage]:
+    """Sizes that double in area from one to the next, each with the same share of the steps.
+
+    Args:
+        side: short side of the result.
+        n_scales: how many sizes.
+        n_steps: of the whole run.
+        optimizer: "adam" or "lbfgs".
+        learning_rate: None for the optimiser's own.
+
+    Returns:
+        The stages.
+
+    Example:
+        >>> [(stage.side, stage.end) for stage in coarse_to_fine(512, 3, 300, "adam", None)]
+        [(256, 100), (362, 200), (512, 300)]
+    """
+    rate = RATES[optimizer] if learning_rate is None else learning_rate
+    chosen = {"adam": style.adam, "lbfgs": style.lbfgs}[optimizer](rate)
+    return [
+        Stage(
+            side=round(side * 2 ** ((k - n_scales) / 2)),
+            end=n_steps * k // n_scales,
+            optimizer=chosen,
+            project=ClipNormalized(),
+            fresh=optimizer == "lbfgs",  # its pairs of steps and gradients belong to one size
+        )
+        for k in range(1, n_scales + 1)
+    ]
+
+
+def published(size: int, n_steps: int) -> list[Stage]:
+    """The course's run: two optimisers, one after the other, at one size."""
+    stages, end = [], 0
+    for optimizer, count, project in style.published_schedule(n_steps):
+        end += count
+        stages.append(Stage(size, end, optimizer, project, fresh=True))
+    return stages

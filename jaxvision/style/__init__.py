@@ -1,0 +1,50 @@
+"""Content of one picture, style of another: losses, statistics and the transfer."""
+
+from jaxvision.style.color import keep_chroma, match_color
+from jaxvision.style.gram import gram_distance, gram_matrix
+from jaxvision.style.losses import content_loss, style_loss, total_variation_loss
+from jaxvision.style.moments import channel_moments, moments_distance
+from jaxvision.style.objective import StyleObjective, StyleTargets, style_problem, style_targets
+from jaxvision.style.optimizers import adam, average, averaged, lbfgs
+from jaxvision.style.published import CLAMP, Clamp, published_schedule
+from jaxvision.style.sliced import channel_histogram, sliced_wasserstein
+from jaxvision.style.statistic import GRAM, HISTOGRAM, MOMENTS, SLICED, WASSERSTEIN, StyleStatistic
+from jaxvision.style.transfer import TransferResult, at_side, rescaled, transfer
+from jaxvision.style.wasserstein import bures_distance, gaussian_moments
+
+__all__ = [
+    "CLAMP",
+    "GRAM",
+    "HISTOGRAM",
+    "MOMENTS",
+    "SLICED",
+    "WASSERSTEIN",
+    "Clamp",
+    "StyleObjective",
+    "StyleStatistic",
+    "StyleTargets",
+    "TransferResult",
+    "adam",
+    "at_side",
+    "average",
+    "averaged",
+    "bures_distance",
+    "channel_histogram",
+    "channel_moments",
+    "content_loss",
+    "gaussian_moments",
+    "gram_distance",
+    "gram_matrix",
+    "keep_chroma",
+    "lbfgs",
+    "match_color",
+    "moments_distance",
+    "published_schedule",
+    "rescaled",
+    "sliced_wasserstein",
+    "style_loss",
+    "style_problem",
+    "style_targets",
+    "total_variation_loss",
+    "transfer",
+]

@@ -1,0 +1,175 @@
+"""The style transfer experiment, small: what it writes, how it goes on, what it refuses."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from experiments import painting, style_transfer
+from experiments.style_stages import PRESETS, coarse_to_fine, published
+from jaxvision.data import read_image
+
+SMALL = {"size": 48, "n_steps": 24, "n_scales": 2}
+
+
+@pytest.fixture(scope="module")
+def manner(tmp_path_factory):
+    """A picture of stripes, with EXIF and a colour profile."""
+    path = tmp_path_factory.mktemp("manner") / "stripes.png"
+    rows, columns = np.mgrid[:70, :90]
+    stripes = 128 + 100 * np.sin((rows + 2 * columns) / 4)
+    Image.fromarray(np.stack([stripes, 255 - stripes, 0 * stripes + 90], axis=-1).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(untrained, photograph, manner):
+    return {"weights": str(untrained), "content": str(photograph), "styles": (str(manner),), **SMALL}
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory, settings):
+    run_dir = tmp_path_factory.mktemp("painting") / "run"
+    return style_transfer.main(style_transfer.Config(**settings, run_dir=run_dir))
+
+
+def metrics(result):
+    return [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_every_term_of_every_step_is_logged_and_the_loss_falls(painted):
+    lines = metrics(painted)
+    assert [line["step"] for line in lines] == list(range(1, 25))
+    names = {"content/features.3", "tv", *(f"style/features.{i}" for i in (1, 4, 6, 7))}
+    assert set(lines[0]) == {"step", "loss", *names}
+    for line in lines:
+        np.testing.assert_allclose(sum(line[name] for name in names), line["loss"], rtol=1e-4)
+    assert painted.first == {name: value for name, value in lines[0].items() if name != "step"}
+    assert set(painted.final) == {"loss", *names}
+    assert painted.final["loss"] < painted.first["loss"]
+
+
+def test_pictures_are_written(painted):
+    assert read_image(painted.image).shape == (48, 60, 3) == (*painted.size, 3)
+    assert {path.name for path in painted.pictures} == {"stylised.png", "sheet.png", "film_strip.png", "losses.png"}
+    assert all(path.stat().st_size > 1000 for path in painted.pictures)
+    steps = sorted(path.stem for path in (painted.run_dir / "pictures" / "progress").iterdir())
+    assert steps == [f"step_{step:05d}" for step in range(2, 25, 2)]
+    config = json.loads((painted.run_dir / "config.json").read_text())
+    assert config["learning_rate"] == 0.06
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(painted, settings, tmp_path, monkeypatch):
+    """Interrupted in the second size; the checkpoint says which size it is of."""
+    config = style_transfer.Config(**settings, run_dir=tmp_path / "run")
+    advance, calls = painting.advance, []
+
+    def interrupted(*args, **words):
+        calls.append(1)
+        if len(calls) in (4, 11):
+            raise KeyboardInterrupt
+        return advance(*args, **words)
+
+    monkeypatch.setattr(painting, "advance", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            style_transfer.main(config)
+        assert not (tmp_path / "run" / "result.json").exists()
+        config = dataclasses.replace(config, resume=True)
+    resumed = style_transfer.main(config)
+    assert len(calls) == 12 + 2
+    for name in ("metrics.jsonl", "pictures/stylised.png", "pictures/film_strip.png", "pictures/losses.png"):
+        assert (resumed.run_dir / name).read_bytes() == (painted.run_dir / name).read_bytes()
+
+
+def test_exif_and_colour_profile_of_the_content_are_kept(photograph, settings, tmp_path):
+    path, profile = tmp_path / "camera.jpg", b"a profile, as opaque bytes"
+    with Image.open(photograph) as image:
+        exif = image.getexif()
+        exif[ExifTags.Base.Artist], exif[ExifTags.Base.Orientation] = "me", 6
+        image.save(path, exif=exif, icc_profile=profile)
+    config = style_transfer.Config(**settings | {"content": str(path), "n_steps": 1, "n_scales": 1})
+    result = style_transfer.main(dataclasses.replace(config, run_dir=tmp_path / "run"))
+    with Image.open(result.image) as written:
+        assert written.getexif()[ExifTags.Base.Artist] == "me"
+        assert ExifTags.Base.Orientation not in written.getexif()  # the picture is upright already
+        assert written.info["icc_profile"] == profile
+        assert written.size == (48, 60)
+
+
+def test_masks_confine_two_styles(settings, photograph, manner, tmp_path):
+    left = np.zeros((80, 100), np.uint8)
+    left[:, :50] = 255
+    Image.fromarray(left).save(tmp_path / "left.png")
+    Image.fromarray(255 - left).save(tmp_path / "right.png")
+    words = {
+        "styles": (str(manner), str(photograph)),
+        "style_weights": (1.0, 2.0),
+        "content_weight": 0.0,
+        "n_steps": 12,
+    }
+    masks = (str(tmp_path / "left.png"), str(tmp_path / "right.png"))
+    config = style_transfer.Config(**settings | words, masks=masks, run_dir=tmp_path / "run")
+    result = style_transfer.main(config)
+    assert "content/features.3" in result.final
+    assert result.final["content/features.3"] == 0
+    assert result.final["loss"] < result.first["loss"]
+
+
+def test_hues_of_the_content_are_kept(settings, photograph, tmp_path):
+    config = style_transfer.Config(**settings, preserve_color=True, match_color=True, init="style")
+    result = style_transfer.main(dataclasses.replace(config, run_dir=tmp_path / "run"))
+    given = np.asarray(Image.open(photograph).convert("RGB").resize((60, 48)).convert("YCbCr"), float)
+    found = np.asarray(Image.fromarray(read_image(result.image)).convert("YCbCr"), float)
+    assert np.abs(given - found)[..., 1:].mean() < 6  # of 255
+    assert np.abs(given - found)[..., 0].mean() > 6
+
+
+@pytest.mark.parametrize("statistic", ["moments", "sliced"])
+def test_other_statistics_and_lbfgs(settings, statistic, tmp_path):
+    words = {"n_steps": 8, "n_scales": 1, "optimizer": "lbfgs", "statistic": statistic}
+    result = style_transfer.main(style_transfer.Config(**settings | words, run_dir=tmp_path / "run"))
+    assert np.isfinite(result.final["loss"])
+    assert result.final["loss"] < result.first["loss"]
+
+
+def test_a_preset_has_the_courses_numbers(settings, tmp_path):
+    words = {"preset": "starry_night", "n_steps": 20}
+    config = style_transfer.Config(**settings | words, run_dir=tmp_path / "run")
+    result = style_transfer.main(config)
+    assert result.size == (48, 60)
+    stages = published(192, 200)
+    assert [stage.end for stage in stages] == [180, 200]
+    assert [stage.project.n_steps for stage in stages] == [180, 9]
+    assert PRESETS["starry_night"].style_weights == (300_000, 1000, 15, 3)
+
+
+def test_sizes_double_in_area():
+    stages = coarse_to_fine(400, 3, 100, "lbfgs", None)
+    assert [(stage.side, stage.end) for stage in stages] == [(200, 33), (283, 66), (400, 100)]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--styles", "nowhere.jpg"], "nowhere.jpg"),
+        (["--style-weights", "1", "2"], "--style-weights must be one for each of 1 styles, got 2"),
+        (["--style-weights", "-1"], "--style-weights must be at least 0"),
+        (["--content-weight", "-1"], "--content-weight must be at least 0"),
+        (["--size", "8"], "--size must be at least 32"),
+        (["--n-steps", "0"], "--n-steps must be at least 1"),
+        (["--n-scales", "9"], "--n-scales"),
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--resume", "--run-dir", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_met_with_a_sentence(refused, photograph, untrained, words, part):
+    *_, sentence = refused(style_transfer, "--content", photograph, "--weights", untrained, *words)
+    assert part in sentence
+
+
+def test_a_mask_of_another_size_is_refused(refused, photograph, untrained, manner):
+    *_, sentence = refused(style_transfer, "--content", photograph, "--weights", untrained, "--masks", manner)
+    assert "90 x 70 pixels and the content 100 x 80: a mask must have the content's size" in sentence
