@@ -12,7 +12,6 @@ programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import benchmark_report as report
+from experiments.benchmark_steps import STEPS, Step, forward
 from experiments.command import command
 from experiments.inputs import require_number
 from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
-from jaxvision.adversarial import fooling_image
-from jaxvision.attribution import saliency_map
 from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
-from jaxvision.pixels import in_chunks
 from jaxvision.training import new_run
 
 SIZE = 224
 LABEL_RANK = 50
 PASSES = 3
-FOOLING_STEPS = 20
-FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
 
 
 @dataclass(frozen=True)
@@ -64,21 +59,6 @@ class Result:
     peak_gigaflops: float
     rows: tuple[report.Row, ...]
     pictures: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """A program to be timed."""
-
-    name: str
-    n: int
-    """images"""
-    ours: Callable[[Callable, jax.Array, jax.Array], Any]
-    """(logits_fn, images, labels) to an array"""
-    theirs: str
-    """the function of `peers` that does the same"""
-    n_steps: int = 1
-    """how often the network is gone through for each image"""
 
 
 @dataclass(frozen=True)
@@ -116,7 +96,7 @@ def main(config: Config) -> Result:
         peak = matmul_peak()
         prepared = []
         for step in STEPS:
-            prepared.append(prepare(step, logits_fn(classifier), forms, seed=config.seed))
+            prepared.append(prepare(step, classifier, forms, seed=config.seed))
             run.note(f"{step.name}: compiled in {prepared[-1].compile_seconds:.1f} s")
         run.note(f"Timing {rounds} rounds")
         rows = [row_of(p, samples, peak) for p, samples in zip(prepared, measure(prepared, rounds=rounds), strict=True)]
@@ -129,41 +109,12 @@ def main(config: Config) -> Result:
     return result
 
 
-def forward(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """Logits."""
-    return logits_fn(images)
-
-
-def image_gradient(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """The derivative of each image's own class score, a chunk of images at a time."""
-
-    def score(images, labels):
-        return jnp.sum(jnp.take_along_axis(logits_fn(images), labels[:, None], axis=1))
-
-    return in_chunks(jax.grad(score), images, labels)
-
-
-def fool(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
-    """The whole run as one program."""
-    return fooling_image(logits_fn, images, labels, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS).images
-
-
-STEPS = (
-    Step("SqueezeNet forward, 1 image", 1, forward, "forward"),
-    Step("SqueezeNet forward, 8 images", 8, forward, "forward"),
-    Step("image gradient, 1 image", 1, image_gradient, "image_gradient"),
-    Step("image gradient, 8 images", 8, image_gradient, "image_gradient"),
-    Step("saliency maps of 8 images", 8, saliency_map, "saliency"),
-    Step(f"fooling run, {FOOLING_STEPS} steps", 1, fool, "fool", n_steps=FOOLING_STEPS),
-)
-
-
-def prepare(step: Step, logits_fn: Callable, forms: Mapping[str, Any], *, seed: int) -> Prepared:
+def prepare(step: Step, model: Callable, forms: Mapping[str, Any], *, seed: int) -> Prepared:
     """Compiles one program and compares its result with every peer's.
 
     Args:
         step: the program.
-        logits_fn: the classifier.
+        model: images to logits and activations.
         forms: PyTorch's forms of it, see `peers.forms`; may be empty.
         seed: of the images.
 
@@ -173,20 +124,20 @@ def prepare(step: Step, logits_fn: Callable, forms: Mapping[str, Any], *, seed: 
     Raises:
         FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
     """
-    images = jax.random.normal(jax.random.key(seed), (step.n, SIZE, SIZE, 3))
+    side = step.size or SIZE
+    images = jax.random.normal(jax.random.key(seed), (step.n, side, side, 3))
     # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
-    logits = jax.jit(forward)(logits_fn, images, jnp.zeros(step.n, jnp.int32))
+    logits = jax.jit(forward)(logits_fn(model), images, jnp.zeros(step.n, jnp.int32))
     labels = jnp.argsort(-logits, axis=1)[:, LABEL_RANK].astype(jnp.int32)
-    call, compile_seconds = compiled(step.ours, logits_fn, images, labels)
+    call, compile_seconds = compiled(step.ours, *step.arguments(model, images, labels))
     calls = {"ours": call} | {
-        name: peer_call(step.theirs, form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()
+        name: step.theirs(form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()
     }
     expected = np.asarray(call())
     for name in forms:
         found = calls[name]().numpy()
         report.require_same(step.name, name, expected, found.transpose(0, 2, 3, 1) if found.ndim == 4 else found)
-    one = forward if step.ours is forward else image_gradient
-    operations = step.n * step.n_steps * flops(one, logits_fn, images[:1], labels[:1])
+    operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
     return Prepared(step, calls, compile_seconds, operations)
 
 
@@ -238,21 +189,6 @@ def peer_forms(tensors: Mapping[str, np.ndarray], config: Config) -> Mapping[str
     from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
 
     return peers.forms(tensors, compile=config.compile and not config.quick)
-
-
-def peer_call(name: str, form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
-    """PyTorch's version of a step, with its inputs laid out beforehand."""
-    import torch  # noqa: PLC0415
-
-    from experiments import peers  # noqa: PLC0415
-
-    net, to_tensor = form
-    x, y = to_tensor(images), torch.from_numpy(labels.astype(np.int64))
-    if name == "forward":
-        return partial(peers.forward, net, x)
-    if name == "fool":
-        return partial(peers.fool, net, x, y, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
-    return partial(getattr(peers, name), net, x, y)
 
 
 if __name__ == "__main__":

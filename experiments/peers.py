@@ -1,6 +1,7 @@
 """What a PyTorch user would write instead: SqueezeNet 1.1, and the assignment's loops around it (extra `peers`)."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +42,50 @@ class SqueezeNet(nn.Module):
         return self.classifier(self.features(x)).mean((2, 3))
 
 
-Form = tuple[Callable[[torch.Tensor], torch.Tensor], Callable[[np.ndarray], torch.Tensor]]
+class StyleLoss(nn.Module):
+    """The assignment's three losses as one function of the image, on the layers that they need and no more."""
+
+    def __init__(self, net: SqueezeNet, content: int, style: Mapping[int, float], weights: tuple[float, float]):
+        super().__init__()
+        self.features = net.features[: max(content, *style) + 1]
+        self.content, self.style, self.weights = content, dict(style), weights
+
+    def extract(self, x: torch.Tensor) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+        """Content features, and the Gram matrix of each style layer."""
+        kept, grams = x, {}
+        for i, layer in enumerate(self.features.children()):
+            x = layer(x)
+            if i == self.content:
+                kept = x
+            if i in self.style:
+                n, c, h, w = x.shape
+                rows = x.permute(0, 2, 3, 1).reshape(n, h * w, c)
+                grams[i] = rows.transpose(1, 2) @ rows / (h * w * c)
+        return kept, grams
+
+    def forward(self, x: torch.Tensor, target: torch.Tensor, aims: dict[int, torch.Tensor]) -> torch.Tensor:
+        """`(1, 3, h, w)` to a scalar."""
+        kept, grams = self.extract(x)
+        content_weight, tv_weight = self.weights
+        loss = content_weight * ((kept - target) ** 2).mean()
+        for i, weight in self.style.items():
+            loss = loss + weight * ((grams[i] - aims[i]) ** 2).sum()
+        down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]
+        return loss + tv_weight * ((down**2).sum() + (right**2).sum()) / x.numel()
+
+
+class Form(NamedTuple):
+    """One of PyTorch's ways to run the network.
+
+    Attributes:
+        net: images to logits.
+        compile: what a further module is run by, such as `torch.compile`.
+        to_tensor: lays out NHWC images.
+    """
+
+    net: Callable
+    compile: Callable
+    to_tensor: Callable
 
 
 def forms(tensors: Mapping[str, np.ndarray], *, compile: bool) -> dict[str, Form]:
@@ -52,7 +96,7 @@ def forms(tensors: Mapping[str, np.ndarray], *, compile: bool) -> dict[str, Form
         compile: whether to include `torch.compile`, which needs a C++ compiler and about a minute for each shape.
 
     Returns:
-        `(network, to_tensor)` by the form's name.
+        The forms by name.
     """
 
     def network() -> SqueezeNet:
@@ -67,11 +111,15 @@ def forms(tensors: Mapping[str, np.ndarray], *, compile: bool) -> dict[str, Form
         return contiguous(images).to(memory_format=torch.channels_last)
 
     last = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    found: dict[str, Form] = {"eager": (network(), contiguous), "channels-last": (last, channels_last)}
+    found = {"eager": Form(network(), _as_it_is, contiguous), "channels-last": Form(last, _as_it_is, channels_last)}
     if compile:
-        found |= {"compiled": (torch.compile(network()), contiguous)}
-        found |= {"compiled channels-last": (torch.compile(last), channels_last)}
+        found |= {"compiled": Form(torch.compile(network()), torch.compile, contiguous)}
+        found |= {"compiled channels-last": Form(torch.compile(last), torch.compile, channels_last)}
     return found
+
+
+def _as_it_is(module: nn.Module) -> nn.Module:
+    return module
 
 
 def forward(net: Callable, x: torch.Tensor) -> torch.Tensor:
@@ -102,3 +150,45 @@ def fool(net: Callable, x: torch.Tensor, target: torch.Tensor, *, learning_rate:
         (gradient,) = torch.autograd.grad(scores[0, target[0]], x)
         x = x.detach() + learning_rate * gradient / gradient.norm()
     return x.detach()
+
+
+def paint(
+    form: Form,
+    content: torch.Tensor,
+    style: torch.Tensor,
+    *,
+    layers: tuple[int, Mapping[int, float]],
+    weights: tuple[float, float],
+    learning_rate: float,
+    n_steps: int,
+) -> Callable[[], torch.Tensor]:
+    """The assignment's loop with Adam, from the content; targets and compiling beforehand.
+
+    Args:
+        form: how to run.
+        content: `(1, 3, h, w)`.
+        style: `(1, 3, h, w)`.
+        layers: index of the content's layer, and the style layers with their weights.
+        weights: of content and total variation.
+        learning_rate: Adam's.
+        n_steps: steps.
+
+    Returns:
+        A call that paints the image.
+    """
+    net: SqueezeNet = getattr(form.net, "_orig_mod", form.net)  # type: ignore[assignment] - what torch.compile wrapped
+    loss = StyleLoss(net, *layers, weights)
+    with torch.no_grad():
+        target, aims = loss.extract(content)[0], loss.extract(style)[1]
+    compiled = form.compile(loss)
+
+    def run() -> torch.Tensor:
+        image = content.clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([image], lr=learning_rate)
+        for _ in range(n_steps):
+            optimizer.zero_grad()
+            compiled(image, target, aims).backward()
+            optimizer.step()
+        return image.detach()
+
+    return run

@@ -16,8 +16,8 @@ def gram_matrix(
 
     Args:
         features: `(N, H, W, C)`.
-        weights: `(N, H, W)`, zero or more, how much each pixel counts; None for all alike. Their scale does not matter
-            to a normalised matrix, whose sum runs over $H W w_{ij} / \sum w$.
+        weights: `(N, H, W)`, zero or more, how much each pixel counts; None for all alike, and zeros alone give zero.
+            Their scale does not matter to a normalised matrix, whose sum runs over $H W w_{ij} / \sum w$.
         normalize: divide by $HWC$, so that neither the size of the image nor the number of channels matters; without,
             the plain sum.
 
@@ -39,7 +39,8 @@ def gram_matrix(
     weighted = rows
     if weights is not None:
         share = weights.reshape(n, h * w, 1)
-        weighted = rows * (share * (h * w / jnp.sum(share, axis=1, keepdims=True)) if normalize else share)
+        total = jnp.sum(share, axis=1, keepdims=True)
+        weighted = rows * (share * (h * w / jnp.where(total > 0, total, 1)) if normalize else share)
     products = jnp.einsum("npc,npd->ncd", weighted, rows)
     return products / (h * w * c) if normalize else products
 

@@ -41,6 +41,10 @@ def test_gram_of_a_region_is_that_of_the_cropped_pixels():
     np.testing.assert_allclose(sums, 0.5 * gram_matrix(FEATURES[:, :, :2], normalize=False), rtol=1e-5, atol=1e-6)
 
 
+def test_an_empty_region_has_no_gram_matrix_to_speak_of():
+    assert (gram_matrix(FEATURES, jnp.zeros((2, 5, 4))) == 0).all()
+
+
 def test_gradient_of_the_style_term_is_gatys_equation_6():
     """dE/dF = 4 / (H W C) F (G - A)."""
     target = gram_matrix(OTHER)

@@ -161,24 +161,19 @@ def test_jit_is_eager_and_a_batch_is_its_singles(statistic):
 
 
 @every_statistic
-@pytest.mark.parametrize("weighted", [False, True])
-def test_float32_agrees_with_float64(statistic, weighted):
+def test_float32_agrees_with_float64(statistic):
     """On as many pixels as a layer has, far from zero, where sums of squares cancel."""
     shape = (1, 40, 40, 8)
 
     def run(dtype):
         features, target = random_features(0, shape, dtype) + 20, random_features(1, shape, dtype) + 21
-        weights = jnp.asarray(np.random.default_rng(2).uniform(size=shape[:3]), dtype) if weighted else None
-        return jax.tree.map(np.asarray, value_and_grad(statistic, features, target, weights))
+        return jax.tree.map(np.asarray, value_and_grad(statistic, features, target))
 
     distance, gradient = run(np.float32)
     with jax.enable_x64(True):
         exact_distance, exact_gradient = run(np.float64)
     np.testing.assert_allclose(distance, exact_distance, rtol=1e-4)
-    # By rounding, one of a thousand pixels may stand once more or less among weighted quantiles.
-    by_rank = statistic in (STATISTICS["sliced"], STATISTICS["histogram"])
-    off = np.linalg.norm(gradient - exact_gradient) / np.linalg.norm(exact_gradient)
-    assert off < (5e-2 if weighted and by_rank else 1e-3)
+    assert np.linalg.norm(gradient - exact_gradient) < 1e-3 * np.linalg.norm(exact_gradient)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +302,7 @@ def exact_transport(x, y):
 
 @pytest.mark.parametrize(
     ("sizes", "distance_tolerance", "gradient_tolerance"),
-    [((400, 900, 64), 1e-3, 2e-3), ((600, 300, 256), 1e-3, 2e-3), ((121, 200, 256), 1e-2, 3e-2)],
+    [((600, 300, 256), 1e-3, 2e-3), ((121, 200, 256), 1e-2, 3e-2)],
 )
 def test_float32_transport_of_layers(sizes, distance_tolerance, gradient_tolerance):
     """Accuracy that fixes the ridge and with it the number of steps, forwards and backwards."""
@@ -328,7 +323,7 @@ def test_float32_transport_of_layers(sizes, distance_tolerance, gradient_toleran
     assert off < 2e-4 * np.linalg.norm(2 / n * (x - x.mean(0)))
 
 
-@pytest.mark.parametrize("sizes", [(121, 200, 64), (10, 20, 64), (20, 10, 64)])
+@pytest.mark.parametrize("sizes", [(121, 200, 64), (10, 20, 64)])
 def test_float64_transport_of_deficient_ranks(sizes):
     """Silent channels, fewer pixels than channels. Differences would measure their own noise there."""
     n, m, c = sizes

@@ -1,0 +1,145 @@
+"""What is benchmarked: each program, what it takes, and what a PyTorch user would run instead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxvision import style
+from jaxvision.adversarial import fooling_image
+from jaxvision.attribution import saliency_map
+from jaxvision.backbones import features_fn, logits_fn
+from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
+
+FOOLING_STEPS = 20
+FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
+STYLE_LAYERS = (3, {1: 1e4, 4: 1e2, 6: 10.0, 7: 1.0})  # content, style with weights: those of the course
+STYLE_WEIGHTS = (1.0, 0.1)  # of content and total variation
+STYLE_RATE = 1e-2
+
+
+@dataclass(frozen=True)
+class Step:
+    """A program to be timed."""
+
+    name: str
+    n: int
+    """images"""
+    arguments: Callable[[Callable, jax.Array, jax.Array], tuple]
+    """(model, images, labels) to the program's arguments"""
+    ours: Callable[..., Any]
+    """the program, from its arguments to an array"""
+    one: Callable[..., Any]
+    """a single pass, of the arguments for one image: its operations are counted"""
+    theirs: Callable[..., Callable[[], Any]]
+    """(form, images, labels) to a call of PyTorch's that does the same"""
+    n_steps: int = 1
+    """passes for each image"""
+    size: int | None = None
+    """side of the images in pixels; none: that of ImageNet"""
+
+
+def forward(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """Logits."""
+    return logits_fn(images)
+
+
+def image_gradient(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The derivative of each image's own class score, a chunk of images at a time."""
+
+    def score(images, labels):
+        return jnp.sum(jnp.take_along_axis(logits_fn(images), labels[:, None], axis=1))
+
+    return in_chunks(jax.grad(score), images, labels)
+
+
+def fool(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The whole run as one program."""
+    return fooling_image(logits_fn, images, labels, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS).images
+
+
+def paint(problem: PixelProblem, state: PixelState, *, n_steps: int) -> jax.Array:
+    """A style transfer as one program."""
+    return advance(problem, state, n_steps=n_steps)[0].images
+
+
+def style_gradient(problem: PixelProblem, state: PixelState) -> jax.Array:
+    """The derivative of the style objective."""
+    return jax.grad(lambda images: jnp.sum(problem.objective(images)[0]))(state.images)
+
+
+def classify(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+    """What the programs of a classifier take."""
+    return logits_fn(model), images, labels
+
+
+def style_run(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+    """What a style transfer takes: the targets are no part of the run, here or in PyTorch."""
+    content_layer, style_layers = STYLE_LAYERS
+    targets = style.style_targets(
+        features_fn(model),
+        images,
+        [style_of(images)],
+        content_layers={f"features.{content_layer}": 1.0},
+        style_layers={f"features.{layer}": weight for layer, weight in style_layers.items()},
+        content_weight=STYLE_WEIGHTS[0],
+        tv_weight=STYLE_WEIGHTS[1],
+    )
+    problem = style.style_problem(features_fn(model), targets, style.adam(STYLE_RATE, decay=0.0))
+    return problem, start(problem, images)
+
+
+def style_of(images: jax.Array) -> jax.Array:
+    """A picture of another texture: the noise, blurred and as loud as before."""
+    blurred = gaussian_blur(images, 2.0)
+    return blurred / jnp.std(blurred)
+
+
+def in_torch(name: str, **settings: Any) -> Callable[..., Callable[[], Any]]:
+    """`peers.NAME(network, images, labels)`, its inputs laid out beforehand."""
+
+    def prepared(form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
+        import torch  # noqa: PLC0415 - PyTorch is an extra
+
+        from experiments import peers  # noqa: PLC0415
+
+        labelled = () if name == "forward" else (torch.from_numpy(labels.astype(np.int64)),)
+        return partial(getattr(peers, name), form.net, form.to_tensor(images), *labelled, **settings)
+
+    return prepared
+
+
+def paint_in_torch(n_steps: int) -> Callable[..., Callable[[], Any]]:
+    """`peers.paint` with the settings of `style_run`."""
+
+    def prepared(form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
+        from experiments import peers  # noqa: PLC0415
+
+        content, painting = (form.to_tensor(np.asarray(x)) for x in (images, style_of(jnp.asarray(images))))
+        settings = {"layers": STYLE_LAYERS, "weights": STYLE_WEIGHTS, "learning_rate": STYLE_RATE}
+        return peers.paint(form, content, painting, n_steps=n_steps, **settings)
+
+    return prepared
+
+
+def _style_step(size: int, n_steps: int) -> Step:
+    ours = partial(paint, n_steps=n_steps)
+    name = f"style transfer at {size} px, {n_steps} steps"
+    return Step(name, 1, style_run, ours, style_gradient, paint_in_torch(n_steps), n_steps, size)
+
+
+_fool_in_torch = in_torch("fool", learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
+STEPS = (
+    Step("SqueezeNet forward, 1 image", 1, classify, forward, forward, in_torch("forward")),
+    Step("SqueezeNet forward, 8 images", 8, classify, forward, forward, in_torch("forward")),
+    Step("image gradient, 1 image", 1, classify, image_gradient, image_gradient, in_torch("image_gradient")),
+    Step("image gradient, 8 images", 8, classify, image_gradient, image_gradient, in_torch("image_gradient")),
+    Step("saliency maps of 8 images", 8, classify, saliency_map, image_gradient, in_torch("saliency")),
+    Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
+    _style_step(192, 20),
+    _style_step(512, 5),
+)
