@@ -93,15 +93,16 @@ def _auto() -> Network:
 
 def _imagenet(why: str) -> Network:
     model = squeezenet1_1(weights="imagenet")
+    logits = logits_fn(model)
     return Network(
         name="SqueezeNet 1.1, ImageNet",
-        logits_fn=logits_fn(model),
+        logits_fn=logits,
         class_names=_imagenet_names(),
         image_size=224,
         note=f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}.",
         samples="photographs",
         weights="imagenet",
-        ascent_fn=logits_fn(model),
+        ascent_fn=logits,
         features_fn=features_fn(model),
     )
 
