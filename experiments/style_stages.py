@@ -7,12 +7,11 @@ from typing import Any
 from jaxvision import style
 from jaxvision.pixels import ClipNormalized
 
-SQUEEZENET = (
-    {"features.3": 1.0},
-    {"features.1": 132.0, "features.4": 0.44, "features.6": 6.6e-3, "features.7": 1.3e-3},
-)
-VGG = ({"relu4_2": 1.0}, {"relu1_1": 50.0, "relu2_1": 12.5, "relu3_1": 3.1, "relu4_1": 0.78, "relu5_1": 0.2})
-TV_WEIGHT = 1.3
+# Content and style layers with their shares, each measured in units of the layer's own size.
+SQUEEZENET = ({"features.3": 1.0}, {"features.1": 5.0, "features.4": 14.0, "features.6": 4.0, "features.7": 10.0})
+VGG = ({"relu4_2": 1.0}, {"relu1_1": 6.0, "relu2_1": 6.0, "relu3_1": 6.0, "relu4_1": 6.0, "relu5_1": 6.0})
+SCENES = ({"features.3": 1.0}, {"features.1": 120.0})  # the deeper layers of a network of plain shapes draw grids
+TV_WEIGHT = 0.6
 RATES = {"adam": 0.06, "lbfgs": 1.0}
 
 

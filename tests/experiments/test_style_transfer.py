@@ -42,7 +42,7 @@ def metrics(result):
 def test_every_term_of_every_step_is_logged_and_the_loss_falls(painted):
     lines = metrics(painted)
     assert [line["step"] for line in lines] == list(range(1, 25))
-    names = {"content/features.3", "tv", *(f"style/features.{i}" for i in (1, 4, 6, 7))}
+    names = {"content/features.3", "tv", "style/features.1"}
     assert set(lines[0]) == {"step", "loss", *names}
     for line in lines:
         np.testing.assert_allclose(sum(line[name] for name in names), line["loss"], rtol=1e-4)
