@@ -8,6 +8,9 @@ Three forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_
 - *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -88,9 +91,31 @@ def conv_direct(
     padding: int = 0,
 ) -> Float[Array, "n oh ow d"]:
     """`conv2d` by the compiler's own convolution."""
+    return _correlate(x, kernel, stride, padding) + bias[None, None, None]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _correlate(x: Array, kernel: Array, stride: int, padding: int) -> Array:
+    return _convolution(x, kernel, stride, padding)
+
+
+@_correlate.defjvp
+def _correlate_jvp(stride, padding, primals, tangents):
+    """The same sums, written so that the *backward* pass reads its kernel in the order HWIO.
+
+    A backward pass is the transpose of this derivative and swaps the kernel's channels. On the CPU only HWIO kernels
+    have a fast program: without this, the gradient in x took three to four times as long. The barrier keeps the
+    compiler from undoing the swap.
+    """
+    (x, kernel), (dx, dkernel) = primals, tangents
+    swapped = lax.optimization_barrier(jnp.swapaxes(kernel, 2, 3))
+    moved = _convolution(dx, swapped, stride, padding, order="HWOI") + _convolution(x, dkernel, stride, padding)
+    return _correlate(x, kernel, stride, padding), moved
+
+
+def _convolution(x: Array, kernel: Array, stride: int, padding: int, order: str = "HWIO") -> Array:
     sides = ((padding, padding), (padding, padding))
-    y = lax.conv_general_dilated(x, kernel, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return y + bias[None, None, None]
+    return lax.conv_general_dilated(x, kernel, (stride, stride), sides, dimension_numbers=("NHWC", order, "NHWC"))
 
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

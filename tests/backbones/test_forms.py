@@ -29,6 +29,36 @@ def test_forms_of_convolution_agree(size, stride, padding, side):
             np.testing.assert_allclose(conv_pointwise(x, kernel, bias), direct, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("stride", "padding"), [(1, 1), (2, 0)])
+def test_derivatives_of_every_kind_are_those_of_the_plain_convolution(stride, padding):
+    """The direct form has a derivative written by hand: it must hold forwards, backwards, twice and under vmap."""
+
+    def plain(x, kernel, bias):
+        sides = [(padding, padding)] * 2
+        return lax.conv_general_dilated(x, kernel, (stride, stride), sides, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    def direct(x, kernel, bias):
+        return conv_direct(x, kernel, bias, stride=stride, padding=padding)
+
+    def everything(form, x, kernel):
+        bias = jnp.zeros(4)
+        loss = lambda x, kernel: jnp.sum(jnp.tanh(form(x, kernel, bias)) ** 2)  # noqa: E731
+        gradient = jax.grad(loss, (0, 1))
+        penalty = lambda x, kernel: sum(jnp.sum(g**2) for g in gradient(x, kernel))  # noqa: E731
+        return (
+            jax.jvp(loss, (x, kernel), (kernel.sum() * x, kernel)),
+            jax.jvp(gradient, (x, kernel), (x, kernel)),
+            jax.grad(penalty, (0, 1))(x, kernel),
+            jax.vmap(gradient, (None, 0))(x, jnp.stack([kernel, 2 * kernel])),
+        )
+
+    with jax.enable_x64(True):
+        x = jax.random.normal(jax.random.key(0), (2, 6, 7, 3), jnp.float64)
+        kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 4), jnp.float64)
+        found, expected = (jax.jit(everything, static_argnums=0)(form, x, kernel) for form in (direct, plain))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), found, expected)
+
+
 def test_convolution_by_hand():
     """One tap picks the neighbour below and to the right: y[i, j] = x[i + 1, j + 1], zero beyond the edge."""
     x = jnp.arange(12.0).reshape(1, 3, 4, 1)

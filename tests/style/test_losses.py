@@ -54,6 +54,13 @@ def test_gradient_of_the_style_term_is_gatys_equation_6():
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_gram_has_derivatives_of_every_kind():
+    """Forwards and backwards, first and second: the rule for the derivative is written by hand."""
+    with jax.enable_x64(True):
+        features = jnp.asarray(FEATURES[:1, :2, :2], jnp.float64)
+        check_grads(lambda f: jnp.sin(gram_matrix(jnp.asarray(f))), (features,), order=2, modes=("fwd", "rev"))
+
+
 def test_content_loss_of_a_shift():
     np.testing.assert_allclose(content_loss(FEATURES + 3.0, FEATURES), [9, 9], rtol=1e-5)
     np.testing.assert_allclose(content_loss(FEATURES + 3.0, FEATURES, normalize=False), [540, 540], rtol=1e-5)
