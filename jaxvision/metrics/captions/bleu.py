@@ -103,7 +103,7 @@ def bleu(
     Example:
         >>> scores = bleu([["a", "cat", "sits"]], [[["a", "cat", "sleeps"], ["cats"]]])
         >>> scores.images.round(3).tolist()
-        [[0.667, 0.577, 0.0, 0.002]]
+        [[0.667, 0.577, 0.0, 0.0]]
 
     References:
         Papineni, Roukos, Ward and Zhu, "BLEU: a method for automatic evaluation of machine translation", ACL 2002,
@@ -129,12 +129,19 @@ def bleu(
         ]
     )  # (N,)
     totals = np.maximum(lengths[:, None] - np.arange(MAX_ORDER), 0)  # (N, 4)
-    corpus = _scores(smoothing(matches.sum(axis=0), totals.sum(axis=0)), lengths.sum(), nearest.sum())
-    return Bleu(corpus, _scores(smoothing(matches, totals), lengths, nearest))
+    images = (matches, totals, lengths, nearest)
+    corpus = (counts.sum(axis=0, keepdims=True) for counts in images)
+    return Bleu(_scores(smoothing, *corpus)[0], _scores(smoothing, *images))
 
 
-def _scores(precisions: np.ndarray, length: np.ndarray, reference_length: np.ndarray) -> np.ndarray:
+def _scores(
+    smoothing: Smoothing,
+    matches: Int[np.ndarray, "n 4"],
+    totals: Int[np.ndarray, "n 4"],
+    length: Int[np.ndarray, " n"],
+    reference_length: Int[np.ndarray, " n"],
+) -> Float[np.ndarray, "n 4"]:
     brevity = np.where(length > 0, np.exp(np.minimum(0.0, 1 - reference_length / np.maximum(length, 1))), 0.0)
     with np.errstate(divide="ignore"):  # add-one smoothing leaves the first precision at 0, and its score
-        means = np.cumsum(np.log(precisions), axis=-1) / np.arange(1, MAX_ORDER + 1)
-    return brevity[..., None] * np.exp(means)
+        means = np.cumsum(np.log(smoothing(matches, totals)), axis=-1) / np.arange(1, MAX_ORDER + 1)
+    return brevity[:, None] * np.exp(means)

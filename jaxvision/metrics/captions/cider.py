@@ -98,7 +98,7 @@ def cider_d(
     Example:
         >>> references = [[["a", "cat"], ["one", "cat"]], [["a", "dog"]]]
         >>> cider_d([["a", "cat"], ["a", "fox"]], references).images.round(3).tolist()
-        [3.018, 0.0]
+        [3.384, 0.0]
 
     References:
         Vedantam, Zitnick and Parikh, "CIDEr: consensus-based image description evaluation",

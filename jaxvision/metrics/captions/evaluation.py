@@ -73,7 +73,7 @@ def evaluate(
     Example:
         >>> result = evaluate({7: "A cat sits.", 9: "Dogs"}, {9: ["Two dogs"], 7: ["A cat sleeps.", "Cats!"]})
         >>> result.ids, round(result.corpus.bleu_1, 3), result.images.rouge_l.round(3).tolist()
-        ((7, 9), 0.75, [0.667, 0.629])
+        ((7, 9), 0.584, [0.667, 0.629])
     """
     ids, candidates, references = _aligned(candidates, references)
     words = [tokenize(candidate) for candidate in candidates]
