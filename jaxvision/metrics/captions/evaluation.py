@@ -105,7 +105,7 @@ def _aligned(candidates: Any, references: Any) -> tuple[tuple[Hashable, ...], li
     return ids, [candidates[image] for image in ids], [references[image] for image in ids]
 
 
-def _check_ids(candidates: Mapping[Any, str], references: Mapping[Any, Sequence[str]]) -> None:
+def _check_ids(candidates: Mapping[Any, Any], references: Mapping[Any, Any]) -> None:
     for have, lack, text in (
         (candidates, references, "have a candidate and no references"),
         (references, candidates, "have references and no candidate"),

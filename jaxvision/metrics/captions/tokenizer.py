@@ -67,7 +67,7 @@ def _longest(text: str, position: int) -> tuple[str, int]:
         if found and found.end() > longest:
             longest, end = found.end(), found.end(1)
             token = found[1].lower() if replacement is None else found.expand(replacement).lower()
-    return BRACKETS.get(token) or token.translate(_INSIDE), end
+    return BRACKETS.get(token) or token.replace("&amp;", "&").translate(_INSIDE), end
 
 
 def _symbol(character: str) -> str:
