@@ -57,7 +57,7 @@ def evaluate(
 ) -> Evaluation:
     """Every metric for one caption per image, as the COCO evaluation reports them.
 
-    An empty candidate is scored, with 0.
+    An empty candidate is scored, with 0. The conventions are in docs/caption_metrics.md.
 
     Args:
         candidates: a sentence per image: by image id, or in a sequence.
@@ -81,8 +81,8 @@ def evaluate(
     bleus, rouge, cider = bleu(words, reference_words), rouge_l(words, reference_words), cider_d(words, reference_words)
     return Evaluation(
         ids,
-        CorpusScores(*bleus.corpus.tolist(), rouge.corpus, cider.corpus),
-        ImageScores(*bleus.images.T, rouge.images, cider.images),
+        CorpusScores._make([*bleus.corpus.tolist(), rouge.corpus, cider.corpus]),
+        ImageScores._make([*bleus.images.T, rouge.images, cider.images]),
     )
 
 
