@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 from collections import defaultdict
 
 import numpy as np
@@ -22,21 +21,6 @@ def captions(needs):
     for annotation in content["annotations"]:
         found[annotation["image_id"]].append(annotation["caption"])
     return found
-
-
-@pytest.fixture(scope="module")
-def java():
-    """The words of sentences, by pycocoevalcap's tokenizer."""
-    if shutil.which("java") is None:
-        pytest.skip("pycocoevalcap's tokenizer needs Java")
-    module = pytest.importorskip("pycocoevalcap.tokenizer.ptbtokenizer", reason="extra `peers`")
-
-    def words(sentences):
-        found = module.PTBTokenizer().tokenize({0: [{"caption": sentence} for sentence in sentences]})[0]
-        assert len(found) == len(sentences)
-        return [sentence.split() for sentence in found]
-
-    return words
 
 
 def test_words_are_javas(captions, java):
