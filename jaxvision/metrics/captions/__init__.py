@@ -1,0 +1,28 @@
+"""How well captions agree with those that people wrote."""
+
+from jaxvision.metrics.captions.bleu import Bleu, add_one_smoothing, bleu, coco_smoothing
+from jaxvision.metrics.captions.checks import Words, check_words
+from jaxvision.metrics.captions.cider import CiderD, DocumentFrequency, cider_d, document_frequency
+from jaxvision.metrics.captions.evaluation import CorpusScores, Evaluation, ImageScores, evaluate
+from jaxvision.metrics.captions.rouge import RougeL, rouge_l
+from jaxvision.metrics.captions.tokenizer import ptb_tokenize
+
+__all__ = [
+    "Bleu",
+    "CiderD",
+    "CorpusScores",
+    "DocumentFrequency",
+    "Evaluation",
+    "ImageScores",
+    "RougeL",
+    "Words",
+    "add_one_smoothing",
+    "bleu",
+    "check_words",
+    "cider_d",
+    "coco_smoothing",
+    "document_frequency",
+    "evaluate",
+    "ptb_tokenize",
+    "rouge_l",
+]
