@@ -192,7 +192,7 @@ def lstm_from_flax(cell: Mapping[str, Any]) -> RecurrentParams:
         Array([0., 1., 3., 2.], dtype=float32)
     """
     paths = (("dense_i", "kernel"), _KERNEL_H, ("dense_h", "bias"))
-    return RecurrentParams(*(_swap_last_gates(_entry(cell, *path)) for path in paths))
+    return RecurrentParams(*map(_swap_last_gates, [_entry(cell, *path) for path in paths]))
 
 
 def lstm_to_flax(params: RecurrentParams) -> dict[str, dict[str, Array]]:
