@@ -259,19 +259,27 @@ def caption_sample(
     """
     cell = RecurrentParams(params["Wx"], params["Wh"], params["b"])
     h0 = features @ params["W_proj"] + params["b_proj"][None]  # (N, H)
-    advance = _of_cell(cell_type, rnn_step, lstm_step)
-    state0 = _of_cell(cell_type, h0, LSTMState(h0, jnp.zeros_like(h0)))
+    advance, begin = _of_cell(cell_type, (_rnn_sampled, h0), (_lstm_sampled, LSTMState(h0, jnp.zeros_like(h0))))
 
     def step(carry, _):
         state, words = carry
-        state = advance(cell, state, params["W_embed"][words])
-        h = _of_cell(cell_type, state, state[0])  # (N, H)
+        state, h = advance(cell, state, params["W_embed"][words])  # (N, H)
         scores = h @ params["W_vocab"] + params["b_vocab"][None]  # (N, V)
         words = jnp.argmax(scores, axis=1).astype(jnp.int32)
         return (state, words), words
 
     words0 = jnp.full(features.shape[0], start, jnp.int32)
-    return jax.lax.scan(step, (state0, words0), length=max_length)[1].T
+    return jax.lax.scan(step, (begin, words0), length=max_length)[1].T
+
+
+def _rnn_sampled(cell: RecurrentParams, h: Array, x: Array) -> tuple[Array, Array]:
+    h = rnn_step(cell, h, x)
+    return h, h
+
+
+def _lstm_sampled(cell: RecurrentParams, state: LSTMState, x: Array) -> tuple[LSTMState, Array]:
+    state = lstm_step(cell, state, x)
+    return state, state.h
 
 
 def _of_cell(cell_type: str, for_rnn, for_lstm):

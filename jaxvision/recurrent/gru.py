@@ -33,7 +33,7 @@ def gru_step(params: GRUParams, h: Float[Array, "n h"], x: Float[Array, "n d"]) 
         https://arxiv.org/abs/1406.1078, 2014, equations 5 to 8. Departures, as PyTorch and Flax have them: the reset
         gate acts after the product with the state (cuDNN's form, one product for all gates), and biases.
     """
-    return _next(params, x @ params.Wx, None, h)
+    return _next(params, x @ params.Wx + params.b[None], None, h)
 
 
 def gru(
@@ -83,15 +83,16 @@ def gru(
 
 def _run(params: GRUParams, x: Array, h: Array, mask: Array | None) -> tuple[Array, Array]:
     def step(h, inputs):
-        h = _next(params, *inputs, h)
+        projected, mask = inputs
+        h = _next(params, projected, mask, h)
         return h, h
 
-    h, states = jax.lax.scan(step, h, (project(x, params.Wx), mask))
+    h, states = jax.lax.scan(step, h, (project(x, params.Wx, params.b), mask))
     return states, h
 
 
 def _next(params: GRUParams, projected: Array, mask: Array | None, h: Array) -> Array:
-    x_r, x_z, x_n = jnp.split(projected + params.b[None], 3, axis=1)  # (N, H) each
+    x_r, x_z, x_n = jnp.split(projected, 3, axis=1)  # (N, H) each
     s_r, s_z, s_n = jnp.split(h @ params.Wh, 3, axis=1)
     r, z = jax.nn.sigmoid(x_r + s_r), jax.nn.sigmoid(x_z + s_z)
     n = jnp.tanh(x_n + r * (s_n + params.bh[None]))

@@ -102,73 +102,74 @@ def lstm(
 
 
 def _run(params: RecurrentParams, x: Array, state: LSTMState, mask: Array | None) -> tuple[Array, LSTMState]:
-    h, c = _states(project(x, params.Wx), params.b, params.Wh, *state, mask)
+    h, c = _states(project(x, params.Wx, params.b), params.Wh, *state, mask)
     return h, LSTMState(h[-1], c)
 
 
 @jax.custom_vjp
-def _states(projected: Array, b: Array, Wh: Array, h: Array, c: Array, mask: Array | None) -> tuple[Array, Array]:
+def _states(projected: Array, Wh: Array, h: Array, c: Array, mask: Array | None) -> tuple[Array, Array]:
     """States `(T, N, H)` and the last memory, from the input's share `(T, N, 4H)`."""
 
     def step(state, inputs):
-        _, h, c = _next(*inputs, b, Wh, *state)
+        projected, mask = inputs
+        _, h, c = _next(projected, mask, Wh, *state)
         return (h, c), h
 
     (_, c), states = jax.lax.scan(step, (h, c), (projected, mask))
     return states, c
 
 
-def _states_forward(projected, b, Wh, h0, c0, mask):
+def _states_forward(projected, Wh, h0, c0, mask):
     """The same, every step's gates written over its share of the input: no second stack of the largest size."""
     n_steps = projected.shape[0]
 
     def step(t, carry):
         h, c, stack, states, memories = carry
-        gates, h, c = _next(stack[t], None if mask is None else mask[t], b, Wh, h, c)
-        return h, c, stack.at[t].set(gates), states.at[t].set(h), memories.at[t].set(c)
+        memories = _put(memories, c, t)  # those before each step: the ones after follow from the gates
+        gates, h, c = _next(_take(stack, t), None if mask is None else _take(mask, t), Wh, h, c)
+        return h, c, _put(stack, gates, t), _put(states, h, t), memories
 
     empty = jnp.zeros((n_steps, *h0.shape), h0.dtype)
     _, c, gates, states, memories = jax.lax.fori_loop(0, n_steps, step, (h0, c0, projected, empty, empty))
-    return (states, c), (gates, states, memories, Wh, h0, c0, mask)
+    return (states, c), (gates, states, memories, Wh, h0, mask)
 
 
 def _states_backward(residuals, derivatives):
     """Back-propagation through time: the steps give only da, and then one product gives dWh."""
-    gates, states, memories, Wh, h0, c0, mask = residuals
+    gates, states, memories, Wh, h0, mask = residuals
     dstates, dc_last = derivatives
-    WhT = jax.lax.optimization_barrier(Wh.T)  # laid out anew once, not at each step
 
     def step(carry, inputs):
         dh, dc = carry
-        dh_above, gates, c, before, mask = inputs
+        dh_above, gates, memory, mask = inputs
         i, f, o, g = _split(gates)  # (N, H) each
-        dh, tanh_c = _once((dh + dh_above, jnp.tanh(c)))
+        dh, tanh_c = _once((dh + dh_above, jnp.tanh(_memory(gates, memory))))
         dc_full = _once(dc + dh * o * (1 - tanh_c**2))
-        di, df, do, dg = dc_full * g, dc_full * before, dh * tanh_c, dc_full * i
+        di, df, do, dg = dc_full * g, dc_full * memory, dh * tanh_c, dc_full * i
         da = jnp.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)], axis=1)
         da = _once(keep(mask, da, jnp.zeros_like(da)))  # (N, 4H)
-        return (keep(mask, da @ WhT, dh), keep(mask, dc_full * f, dc)), da
+        return (keep(mask, da @ Wh.T, dh), keep(mask, dc_full * f, dc)), da
 
-    memories_before = jnp.concatenate([c0[None], memories[:-1]])  # (T, N, H)
-    inputs = (dstates, gates, memories, memories_before, mask)
+    inputs = (dstates, gates, memories, mask)
     (dh0, dc0), da = jax.lax.scan(step, (jnp.zeros_like(h0), dc_last), inputs, reverse=True)  # (T, N, 4H)
     before = jnp.concatenate([h0[None], states[:-1]])  # (T, N, H)
-    return da, jnp.sum(da, axis=(0, 1)), outer_sum(before, da), dh0, dc0, None
+    return da, outer_sum(before, da), dh0, dc0, None
 
 
 _states.defvjp(_states_forward, _states_backward)
 
 
-def _next(projected, mask, b, Wh, h, c):
-    gates = _once(_gates(projected + h @ Wh + b[None]))
+def _next(projected, mask, Wh, h, c):
+    gates = _once(_gates(projected + h @ Wh))
     next_c = _once(_memory(gates, c))
     next_h = _split(gates)[2] * jnp.tanh(next_c)
     return gates, keep(mask, next_h, h), keep(mask, next_c, c)
 
 
 def _gates(a: Array) -> Array:
-    n_sigmoid = a.shape[1] // 4 * 3
-    return jnp.concatenate([jax.nn.sigmoid(a[:, :n_sigmoid]), jnp.tanh(a[:, n_sigmoid:])], axis=1)
+    """The logistic function for i, f and o, tanh for g: all of them one tanh, as sigma(a) = tanh(a / 2) / 2 + 1 / 2."""
+    scale = jnp.where(jnp.arange(a.shape[1]) < a.shape[1] // 4 * 3, 0.5, 1.0).astype(a.dtype)[None]
+    return jnp.tanh(a * scale) * scale + (1 - scale)
 
 
 def _split(gates: Array) -> list[Array]:
@@ -178,6 +179,14 @@ def _split(gates: Array) -> list[Array]:
 def _memory(gates: Array, c: Array) -> Array:
     i, f, _, g = _split(gates)
     return f * c + i * g
+
+
+def _take(stack: Array, t: Array) -> Array:
+    return jax.lax.dynamic_index_in_dim(stack, t, keepdims=False)
+
+
+def _put(stack: Array, value: Array, t: Array) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(stack, value, t, axis=0)
 
 
 def _once(values):

@@ -82,41 +82,40 @@ def rnn(
 
 
 def _run(params: RecurrentParams, x: Array, h: Array, mask: Array | None) -> tuple[Array, Array]:
-    states = _states(project(x, params.Wx), params.b, params.Wh, h, mask)
+    states = _states(project(x, params.Wx, params.b), params.Wh, h, mask)
     return states, states[-1]
 
 
 @jax.custom_vjp
-def _states(projected: Array, b: Array, Wh: Array, h: Array, mask: Array | None) -> Array:
+def _states(projected: Array, Wh: Array, h: Array, mask: Array | None) -> Array:
     """States `(T, N, H)` from the input's share `(T, N, H)`."""
 
     def step(h, inputs):
         projected, mask = inputs
-        h = keep(mask, jnp.tanh(projected + h @ Wh + b[None]), h)
+        h = keep(mask, jnp.tanh(projected + h @ Wh), h)
         return h, h
 
     return jax.lax.scan(step, h, (projected, mask))[1]
 
 
-def _states_forward(projected, b, Wh, h, mask):
-    states = _states(projected, b, Wh, h, mask)
+def _states_forward(projected, Wh, h, mask):
+    states = _states(projected, Wh, h, mask)
     return states, (states, Wh, h, mask)
 
 
 def _states_backward(residuals, dstates):
     """Back-propagation through time: the steps give only da, and then one product gives dWh."""
     states, Wh, h0, mask = residuals
-    WhT = jax.lax.optimization_barrier(Wh.T)  # laid out anew once, not at each step
 
     def step(dh, inputs):
         dh_above, h, mask = inputs
         dh = dh + dh_above  # (N, H)
         da = keep(mask, dh * (1 - h**2), jnp.zeros_like(dh))
-        return keep(mask, da @ WhT, dh), da
+        return keep(mask, da @ Wh.T, dh), da
 
     dh0, da = jax.lax.scan(step, jnp.zeros_like(h0), (dstates, states, mask), reverse=True)  # (T, N, H)
     before = jnp.concatenate([h0[None], states[:-1]])  # (T, N, H)
-    return da, jnp.sum(da, axis=(0, 1)), outer_sum(before, da), dh0, None
+    return da, outer_sum(before, da), dh0, None
 
 
 _states.defvjp(_states_forward, _states_backward)

@@ -72,7 +72,7 @@ def over_sequence(
     return h.transpose(1, 0, 2), state
 
 
-def project(x: Float[Array, "t n d"], W: Float[Array, "d g"]) -> Float[Array, "t n g"]:
+def project(x: Float[Array, "t n d"], W: Float[Array, "d g"], b: Float[Array, " g"]) -> Float[Array, "t n g"]:
     """The input's share of every step's pre-activations at once: one product of two matrices.
 
     Laid out as `(T N, D)` first: over three axes the same product takes 1.7 times as long on a CPU.
@@ -80,16 +80,17 @@ def project(x: Float[Array, "t n d"], W: Float[Array, "d g"]) -> Float[Array, "t
     Args:
         x: `(T, N, D)`.
         W: `(D, G)`.
+        b: `(G,)`.
 
     Returns:
         `(T, N, G)`.
 
     Example:
-        >>> project(jnp.ones((2, 3, 4)), jnp.ones((4, 5))).shape
+        >>> project(jnp.ones((2, 3, 4)), jnp.ones((4, 5)), jnp.ones(5)).shape
         (2, 3, 5)
     """
     t, n, d = x.shape
-    return (x.reshape(t * n, d) @ W).reshape(t, n, -1)
+    return (x.reshape(t * n, d) @ W + b[None]).reshape(t, n, -1)
 
 
 def outer_sum(a: Float[Array, "t n h"], b: Float[Array, "t n g"]) -> Float[Array, "h g"]:
