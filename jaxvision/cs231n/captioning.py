@@ -190,7 +190,7 @@ def captioning_loss(
     captions: Int[Array, "n t"],
     *,
     cell_type: str,
-    null: int = 0,
+    null: int | Int[Array, ""] = 0,
 ) -> Float[Array, ""]:
     """The loss of captions given their images' features; `jax.value_and_grad` gives the derivatives too.
 

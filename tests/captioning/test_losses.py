@@ -38,9 +38,10 @@ def test_nothing_to_predict_costs_nothing(per_token):
 
 def test_masked_places_are_not_looked_at():
     """Neither their words, which may lie outside the vocabulary, nor their scores."""
-    loss, gradient = jax.value_and_grad(temporal_softmax_loss)(LOGITS, TARGETS, MASK)
+    value_and_gradient = jax.jit(jax.value_and_grad(temporal_softmax_loss))
+    loss, gradient = value_and_gradient(LOGITS, TARGETS, MASK)
     targets, logits = jnp.where(MASK, TARGETS, -7), jnp.where(MASK[:, :, None], LOGITS, 100.0)
-    changed = jax.value_and_grad(temporal_softmax_loss)(logits, targets, MASK)
+    changed = value_and_gradient(logits, targets, MASK)
     np.testing.assert_array_equal(loss, changed[0])
     np.testing.assert_array_equal(gradient, changed[1])
 
@@ -48,9 +49,12 @@ def test_masked_places_are_not_looked_at():
 def test_jit_is_eager_and_a_batch_is_the_mean_of_singles():
     loss = jax.jit(temporal_softmax_loss)(LOGITS, TARGETS, MASK)
     np.testing.assert_allclose(loss, temporal_softmax_loss(LOGITS, TARGETS, MASK), rtol=1e-6)
-    singles = [temporal_softmax_loss(*(v[i : i + 1] for v in (LOGITS, TARGETS, MASK))) for i in range(3)]
+    single = jax.jit(temporal_softmax_loss)
+    singles = [single(*(v[i : i + 1] for v in (LOGITS, TARGETS, MASK))) for i in range(3)]
     np.testing.assert_allclose(loss, np.mean(singles), rtol=1e-6)
-    mapped = jax.vmap(lambda *example: temporal_softmax_loss(*(v[None] for v in example)))(LOGITS, TARGETS, MASK)
+    mapped = jax.jit(jax.vmap(lambda *example: temporal_softmax_loss(*(v[None] for v in example))))(
+        LOGITS, TARGETS, MASK
+    )
     np.testing.assert_allclose(mapped, singles, rtol=1e-6)
 
 
@@ -63,4 +67,4 @@ def test_gradient_is_the_finite_difference(per_token):
             return temporal_softmax_loss(jnp.asarray(logits), TARGETS, MASK, per_token=per_token)
 
         assert loss(logits).dtype == jnp.float64
-        check_grads(loss, (logits,), order=1, modes=["rev"], atol=1e-6, rtol=1e-6, eps=1e-5)
+        check_grads(jax.jit(loss), (logits,), order=1, modes=["rev"], atol=1e-6, rtol=1e-6, eps=1e-5)

@@ -34,7 +34,9 @@ def without_second_bias(params):
     return params._replace(bh=jnp.zeros_like(params.bh)) if isinstance(params, GRUParams) else params
 
 
-@every_cell
+@pytest.mark.parametrize(
+    "name", [pytest.param("rnn", marks=pytest.mark.slow), "lstm", pytest.param("gru", marks=pytest.mark.slow)]
+)
 def test_flax_cells_give_the_same_states(name):
     params = without_second_bias(random_params(name))
     cell = FLAX[name](D, H, rngs=nnx.Rngs(0))

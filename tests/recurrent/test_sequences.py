@@ -24,7 +24,7 @@ from jaxvision.recurrent import (
 )
 
 N, T, D, H = 3, 5, 4, 6
-LENGTHS = np.array([5, 2, 4])
+LENGTHS = np.array([5, 2, 2])
 MASK = jnp.asarray(np.arange(T)[None] < LENGTHS[:, None])
 X64 = np.random.default_rng(0).normal(size=(N, T, D))
 X = jnp.asarray(X64, jnp.float32)
@@ -112,7 +112,8 @@ def test_gradient_is_plain_differentiation_of_the_steps(cell, mask):
         assert all(v.dtype == jnp.float64 for v in jax.tree.leaves((found, found_grads)))
 
 
-@slow_but_lstm
+@pytest.mark.slow
+@by_hand
 def test_gradient_is_the_finite_difference(cell):
     with jax.enable_x64(True):
         params, state = begin(cell, jnp.float64)
@@ -136,7 +137,9 @@ def test_reverse_mode_can_be_nested(cell):
         assert_close(found, expected, rtol=1e-9, atol=1e-10)
 
 
-@by_hand
+@pytest.mark.parametrize(
+    "cell", [pytest.param(CELLS["rnn"], marks=pytest.mark.slow), CELLS["lstm"]], ids=["rnn", "lstm"]
+)
 def test_forward_mode_is_refused_by_jax(cell):
     params = jax.tree.map(jnp.zeros_like, cell.params(jax.random.key(0), D, H))
     with pytest.raises(TypeError, match="forward-mode"):
@@ -170,7 +173,8 @@ def test_padded_is_alone(cell):
     assert not dx[~np.asarray(MASK)].any()
 
 
-@slow_but_lstm
+@pytest.mark.slow
+@every_cell
 def test_two_halves_are_the_whole(cell):
     params, state = begin(cell)
     h, last = cell.sequence(params, X, state)
@@ -186,7 +190,8 @@ def test_no_state_is_a_zero_state(cell):
     assert_close(cell.sequence(params, X), cell.sequence(params, X, jax.tree.map(jnp.zeros_like, state)))
 
 
-@slow_but_lstm
+@pytest.mark.slow
+@every_cell
 def test_vmap_is_a_loop_and_jit_is_eager(cell):
     params, state = begin(cell)
     sequences = jnp.stack([X, X[::-1]])
@@ -220,8 +225,9 @@ def test_one_trace_for_all_values():
     assert len(traces) == 1
 
 
-@slow_but_lstm
-@pytest.mark.parametrize("segment", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@every_cell
+@pytest.mark.parametrize("segment", [2, 5])
 def test_segments_change_no_value_and_no_gradient(cell, segment):
     """Two segments of two steps and one of one; and one that holds all."""
     params, state = begin(cell)
@@ -290,14 +296,14 @@ def test_parameters_of_another_cell_are_refused():
         rnn(lstm_params(jax.random.key(0), D, H), X)
 
 
-@pytest.mark.parametrize("make", [rnn_params, lstm_params, gru_params])
-def test_parameters_begin_orthogonal_and_with_unit_variance(make):
-    params = make(jax.random.key(0), 256, 64)
+@slow_but_lstm
+def test_parameters_begin_orthogonal_and_with_unit_variance(cell):
+    params = cell.params(jax.random.key(0), 256, 64)
     for gate in jnp.split(params.Wh, params.Wh.shape[1] // 64, axis=1):
         np.testing.assert_allclose(gate.T @ gate, np.eye(64), atol=1e-5)
     assert abs(float(jnp.std(params.Wx)) * 16 - 1) < 0.02
     with pytest.raises(InputError, match="H must be a size"):
-        make(jax.random.key(0), 4, 0)
+        cell.params(jax.random.key(0), 4, 0)
 
 
 def test_an_open_forget_gate_remembers():
