@@ -1,129 +1,14 @@
-"""The assignment's own names and conventions, each a line or two onto the library.
-
-For those who come from Stanford's CS231n, assignment 3. Images are floats `(N, H, W, 3)`, normalised with ImageNet's
-mean and deviation (`pixels.normalize`); one image is a batch of one. A network is a function from images to logits:
-
-    logits_fn = backbones.logits_fn(backbones.squeezenet1_1(weights="imagenet"))
-"""
+"""Style transfer: the exercise's losses, its features and its run."""
 
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxvision import style
-from jaxvision.adversarial import fooling_image
-from jaxvision.attribution import saliency_map
 from jaxvision.pixels import Keys, advance, normalize, resize, start
-from jaxvision.visualization import class_visualization
-
-Classes = Int[ArrayLike, "..."] | Sequence[int]
-
-
-def compute_saliency_maps(logits_fn: Callable, X: Float[ArrayLike, "n h w c"], y: Classes) -> Float[Array, "n h w"]:
-    """Class saliency maps of images and their labels: `attribution.saliency_map`.
-
-    Args:
-        logits_fn: images to logits.
-        X: `(N, H, W, 3)`, normalised.
-        y: `(N,)` labels, or one label for all images.
-
-    Returns:
-        `(N, H, W)`, the largest absolute gradient over the colour channels.
-
-    Raises:
-        InputError: if images, labels or logits have the wrong shape, type or range.
-
-    Example:
-        >>> compute_saliency_maps(lambda x: x.sum(axis=(1, 2)), jnp.ones((1, 1, 2, 3)), [0])
-        Array([[[1., 1.]]], dtype=float32)
-    """
-    return saliency_map(logits_fn, X, _one_per_image(y, np.shape(X)[0]))
-
-
-def make_fooling_image(
-    logits_fn: Callable,
-    X: Float[ArrayLike, "n h w c"],
-    target_y: Classes,
-    *,
-    learning_rate: float = 1.0,
-    num_steps: int = 100,
-) -> Float[Array, "n h w c"]:
-    """Images near X that are classified as target_y: the images of `adversarial.fooling_image`.
-
-    Args:
-        logits_fn: images to logits.
-        X: `(1, H, W, 3)` or a batch, normalised.
-        target_y: the class to be mistaken for, or `(N,)`, one for each image.
-        learning_rate: length of a step of the normalised gradient.
-        num_steps: steps at most; an image stops as soon as it is classified as its target.
-
-    Returns:
-        Images of X's shape; those that could not be fooled in time are the last reached.
-
-    Raises:
-        InputError: if images, targets or logits have the wrong shape, type or range.
-
-    Example:
-        >>> make_fooling_image(lambda x: x.sum(axis=(1, 2)), jnp.zeros((1, 1, 1, 3)), 2).ravel()
-        Array([0., 0., 1.], dtype=float32)
-    """
-    targets = _one_per_image(target_y, np.shape(X)[0])
-    return fooling_image(logits_fn, X, targets, learning_rate=learning_rate, n_steps=num_steps).images
-
-
-def create_class_visualization(
-    logits_fn: Callable,
-    target_y: Classes,
-    *,
-    key: Keys,
-    image_shape: tuple[int, int, int] = (224, 224, 3),
-    l2_reg: float = 1e-3,
-    learning_rate: float = 25.0,
-    num_iterations: int = 100,
-    blur_every: int = 10,
-    max_jitter: int = 16,
-) -> Float[Array, "n h w c"]:
-    """Images that maximise the score of target_y: the images of `visualization.class_visualization`.
-
-    Args:
-        logits_fn: images to logits.
-        target_y: a class, or `(N,)` classes, each with an image of its own.
-        key: decides the noise to begin with and the jitter.
-        image_shape: `(H, W, 3)`.
-        l2_reg: weight of the penalty on the square norm.
-        learning_rate: length of a step of the normalised gradient.
-        num_iterations: steps.
-        blur_every: steps from one blur to the next.
-        max_jitter: largest circular shift in pixels.
-
-    Returns:
-        `(N, H, W, 3)`, N = 1 for a single class: normalised, as every function here takes it. `pixels.denormalize`
-        gives [0, 1] for display.
-
-    Raises:
-        InputError: if targets or logits have the wrong shape, type or range.
-
-    Example:
-        >>> import jax
-        >>> logits_fn = lambda x: x.mean(axis=(1, 2))
-        >>> create_class_visualization(logits_fn, 2, key=jax.random.key(0), image_shape=(8, 8, 3)).shape
-        (1, 8, 8, 3)
-    """
-    return class_visualization(
-        logits_fn,
-        _one_per_image(target_y, 1),
-        key=key,
-        image_shape=image_shape,
-        l2=l2_reg,
-        learning_rate=learning_rate,
-        n_steps=num_iterations,
-        blur_every=blur_every,
-        max_jitter=max_jitter,
-    ).images
 
 
 def extract_features(x: Float[ArrayLike, "n h w 3"], cnn: Callable) -> list[Float[Array, "n _ _ _"]]:
@@ -295,9 +180,3 @@ def style_transfer(
 
 def _by_index(cnn: Callable, images: Float[Array, "n h w 3"]) -> dict[str, Array]:
     return {str(i): features for i, features in enumerate(extract_features(images, cnn))}
-
-
-def _one_per_image(classes: Classes, n: int) -> Int[Array, "..."] | Int[np.ndarray, "..."]:
-    """A class given once, for each of n images; several as they are."""
-    array = classes if isinstance(classes, jnp.ndarray) else np.asarray(classes)
-    return array if array.ndim else jnp.broadcast_to(jnp.asarray(array), (n,))

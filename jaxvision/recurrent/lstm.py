@@ -1,0 +1,194 @@
+"""The long short-term memory."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxvision.recurrent.parameters import RecurrentParams
+from jaxvision.recurrent.sequence import check_sequence, keep, outer_sum, over_sequence, project
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM carries from step to step.
+
+    Attributes:
+        h: `(N, H)`, the state, which is also the output.
+        c: `(N, H)`, the memory.
+    """
+
+    h: Float[Array, "n h"]
+    c: Float[Array, "n h"]
+
+
+def lstm_step(params: RecurrentParams, state: LSTMState, x: Float[Array, "n d"]) -> LSTMState:
+    r"""One step of an LSTM.
+
+    $$ (a^i, a^f, a^o, a^g) = x_t W_x + h_{t-1} W_h + b $$
+    $$ c_t = \sigma(a^f) \odot c_{t-1} + \sigma(a^i) \odot \tanh(a^g), \qquad h_t = \sigma(a^o) \odot \tanh(c_t) $$
+
+    Args:
+        params: `Wx (D, 4H)`, `Wh (H, 4H)`, `b (4H,)`, the gates in the order i, f, o, g.
+        state: h and c before, `(N, H)` each.
+        x: `(N, D)`, the input.
+
+    Returns:
+        The next h and c.
+
+    Example:
+        >>> params = RecurrentParams(jnp.zeros((2, 4)), jnp.zeros((1, 4)), jnp.zeros(4))
+        >>> state = LSTMState(jnp.zeros((1, 1)), jnp.full((1, 1), 2.0))
+        >>> lstm_step(params, state, jnp.ones((1, 2))).c  # all gates half open, and the candidate 0
+        Array([[1.]], dtype=float32)
+
+    References:
+        Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9, 1997. Gers, Schmidhuber and
+        Cummins, "Learning to forget", Neural Computation 12, 2000: the forget gate.
+    """
+    gates = _gates(x @ params.Wx + state.h @ params.Wh + params.b[None])
+    c = _memory(gates, state.c)
+    return LSTMState(_split(gates)[2] * jnp.tanh(c), c)
+
+
+def lstm(
+    params: RecurrentParams,
+    x: Float[Array, "n t d"],
+    state: LSTMState | None = None,
+    *,
+    mask: Bool[Array, "n t"] | None = None,
+    segment: int | None = None,
+    truncate: bool = False,
+) -> tuple[Float[Array, "n t h"], LSTMState]:
+    r"""An LSTM over whole sequences.
+
+    $$ (h_t, c_t) = \mathrm{LSTM}(x_t, h_{t-1}, c_{t-1}), \qquad t = 1, \dots, T $$
+
+    The backward pass is written by hand, see `numpy_reference.lstm` for its derivation. Reverse mode can be nested (a
+    gradient of a gradient, `jax.jacrev`); forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is refused by JAX.
+
+    Args:
+        params: `Wx (D, 4H)`, `Wh (H, 4H)`, `b (4H,)`, the gates in the order i, f, o, g.
+        x: `(N, T, D)`.
+        state: h and c to begin with, `(N, H)` each; zero if not given.
+        mask: `(N, T)`, True where there is input. Elsewhere h and c are kept, so that a padded sequence ends with the
+            state that it would have alone.
+        segment: for long sequences, keep the state only every so many steps, and compute the others once more for the
+            gradient: less memory, one more forward pass.
+        truncate: let no gradient pass from a segment to the one before (truncated back-propagation through time).
+
+    Returns:
+        All h `(N, T, H)`, and the last h and c.
+
+    Raises:
+        InputError: if shapes or options do not fit.
+
+    Example:
+        >>> params = RecurrentParams(jnp.ones((2, 12)), jnp.ones((3, 12)), jnp.zeros(12))
+        >>> h, last = lstm(params, jnp.ones((4, 5, 2)))
+        >>> h.shape, last.c.shape
+        ((4, 5, 3), (4, 3))
+
+    References:
+        Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9, 1997. Graves and Schmidhuber,
+        "Framewise phoneme classification with bidirectional LSTM", Neural Networks 18, 2005: the full gradient. Chen
+        et al., "Training deep nets with sublinear memory cost", https://arxiv.org/abs/1604.06174, 2016: segments.
+    """
+    check_sequence(x, mask, params, None if state is None else state.h, n_gates=4)
+    if state is None:
+        zero = jnp.zeros((x.shape[0], params.Wh.shape[0]), x.dtype)
+        state = LSTMState(zero, zero)
+    return over_sequence(_run, params, x, state, mask=mask, segment=segment, truncate=truncate)
+
+
+def _run(params: RecurrentParams, x: Array, state: LSTMState, mask: Array | None) -> tuple[Array, LSTMState]:
+    h, c = _states(project(x, params.Wx, params.b), params.Wh, *state, mask)
+    return h, LSTMState(h[-1], c)
+
+
+@jax.custom_vjp
+def _states(projected: Array, Wh: Array, h: Array, c: Array, mask: Array | None) -> tuple[Array, Array]:
+    """States `(T, N, H)` and the last memory, from the input's share `(T, N, 4H)`."""
+
+    def step(state, inputs):
+        projected, mask = inputs
+        _, h, c = _next(projected, mask, Wh, *state)
+        return (h, c), h
+
+    (_, c), states = jax.lax.scan(step, (h, c), (projected, mask))
+    return states, c
+
+
+def _states_forward(projected, Wh, h0, c0, mask):
+    """The same, every step's gates written over its share of the input: no second stack of the largest size."""
+    n_steps = projected.shape[0]
+
+    def step(t, carry):
+        h, c, stack, states, memories = carry
+        memories = _put(memories, c, t)  # those before each step: the ones after follow from the gates
+        gates, h, c = _next(_take(stack, t), None if mask is None else _take(mask, t), Wh, h, c)
+        return h, c, _put(stack, gates, t), _put(states, h, t), memories
+
+    empty = jnp.zeros((n_steps, *h0.shape), h0.dtype)
+    _, c, gates, states, memories = jax.lax.fori_loop(0, n_steps, step, (h0, c0, projected, empty, empty))
+    return (states, c), (gates, states, memories, Wh, h0, mask)
+
+
+def _states_backward(residuals, derivatives):
+    """Back-propagation through time: the steps give only da, and then one product gives dWh."""
+    gates, states, memories, Wh, h0, mask = residuals
+    dstates, dc_last = derivatives
+
+    def step(carry, inputs):
+        dh, dc = carry
+        dh_above, gates, memory, mask = inputs
+        i, f, o, g = _split(gates)  # (N, H) each
+        dh, tanh_c = _once((dh + dh_above, jnp.tanh(_memory(gates, memory))))
+        dc_full = _once(dc + dh * o * (1 - tanh_c**2))
+        di, df, do, dg = dc_full * g, dc_full * memory, dh * tanh_c, dc_full * i
+        da = jnp.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)], axis=1)
+        da = _once(keep(mask, da, jnp.zeros_like(da)))  # (N, 4H)
+        return (keep(mask, da @ Wh.T, dh), keep(mask, dc_full * f, dc)), da
+
+    inputs = (dstates, gates, memories, mask)
+    (dh0, dc0), da = jax.lax.scan(step, (jnp.zeros_like(h0), dc_last), inputs, reverse=True)  # (T, N, 4H)
+    before = jnp.concatenate([h0[None], states[:-1]])  # (T, N, H)
+    return da, outer_sum(before, da), dh0, dc0, None
+
+
+_states.defvjp(_states_forward, _states_backward)
+
+
+def _next(projected, mask, Wh, h, c):
+    gates = _once(_gates(projected + h @ Wh))
+    next_c = _once(_memory(gates, c))
+    next_h = _split(gates)[2] * jnp.tanh(next_c)
+    return gates, keep(mask, next_h, h), keep(mask, next_c, c)
+
+
+def _gates(a: Array) -> Array:
+    """The logistic function for i, f and o, tanh for g: all of them one tanh, as sigma(a) = tanh(a / 2) / 2 + 1 / 2."""
+    scale = jnp.where(jnp.arange(a.shape[1]) < a.shape[1] // 4 * 3, 0.5, 1.0).astype(a.dtype)[None]
+    return jnp.tanh(a * scale) * scale + (1 - scale)
+
+
+def _split(gates: Array) -> list[Array]:
+    return jnp.split(gates, 4, axis=1)
+
+
+def _memory(gates: Array, c: Array) -> Array:
+    i, f, _, g = _split(gates)
+    return f * c + i * g
+
+
+def _take(stack: Array, t: Array) -> Array:
+    return jax.lax.dynamic_index_in_dim(stack, t, keepdims=False)
+
+
+def _put(stack: Array, value: Array, t: Array) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(stack, value, t, axis=0)
+
+
+def _once(values):
+    """Computed once: without it the compiler repeats an exponential for each expression that reads its result."""
+    return jax.lax.optimization_barrier(values)
