@@ -120,9 +120,7 @@ def adain_loss(
         content. Departures: squared differences, in units of each layer.
     """
     features = features_fn(images)
-    terms: Terms = {
-        f"content/{layer}": content_loss(features[layer], target) / _unit(content_loss(0 * target, target))
-    }
+    terms: Terms = {f"content/{layer}": content_loss(features[layer], target) / _unit(content_loss(0 * target, target))}
     for name, share in style_layers.items():
         wanted = MOMENTS.summarize(style_features[name])
         nothing = MOMENTS.summarize(0 * style_features[name])

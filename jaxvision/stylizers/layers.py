@@ -11,7 +11,7 @@ from jaxvision.style import channel_moments
 
 
 class InstanceNorm(nnx.Module):
-    """A gain and a shift `(c,)` after `instance_norm`; called `kernel` and `bias` as in every layer, they start as 1, 0."""
+    """`instance_norm` with its gain and shift `(c,)`, called `kernel` and `bias` as in any layer; first 1 and 0."""
 
     def __init__(self, channels: int):
         self.kernel = nnx.Param(jnp.ones(channels))
@@ -68,7 +68,7 @@ def reflect_pad(x: Float[Array, "n h w c"], margin: int) -> Float[Array, "n h2 w
 
 
 def reflect_conv(layer: Conv, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
-    """A convolution that sees x go on as a mirror would show it: as large as x, or at stride 2 half as large, rounded up.
+    """A convolution that sees x go on as a mirror would show it; nothing is cut off at the border.
 
     Args:
         layer: of an odd size, without padding of its own.

@@ -59,7 +59,7 @@ class TransformerNet(Layered):
         Raises:
             InputError: if the images are smaller than 8 x 8.
         """
-        n, h, w, _ = images.shape
+        h, w = images.shape[1:3]
         require_side((h, w), MIN_SIDE, "the transformer network")
         x = self._unit("down0", images)  # (n, h, w, width)
         x = self._unit("down1", x)  # (n, h/2, w/2, 2 width), sizes rounded up
