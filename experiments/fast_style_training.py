@@ -23,6 +23,9 @@ ADAIN = {
 }
 
 
+SHIFT = 8  # offsets of what is judged, from 0 to 7: the reduction of the layers that judge
+
+
 class Batch(NamedTuple):
     """What a step sees. The network that judges is a part of it: its weights stay inputs of the compiled program.
 
@@ -178,12 +181,12 @@ def _any_style_batch(crops, photographs, pictures, content_key, style_key, featu
 
 
 def _one_style_loss(model, batch, key, *, content_layers, content_weight, statistic):
-    del key
+    content, images = _shifted(key, batch.content, model(batch.content))
     loss, terms = style.perceptual_loss(
         batch.features_fn,
         batch.targets,
-        batch.content,
-        model(batch.content),
+        content,
+        images,
         content_layers=content_layers,
         content_weight=content_weight,
         statistic=statistic,
@@ -203,6 +206,17 @@ def _any_style_loss(model, batch, key, *, layer, style_layers, style_weight, tv_
         tv_weight=tv_weight,
     )  # fmt: skip
     return jnp.mean(loss), _means(terms)
+
+
+def _shifted(key, *batches):
+    """The same part of each, without a few rows and columns: the strides of judge and network must not fall together.
+
+    Both reduce by four. Were they always in step, the network would learn what pleases the judge at its own grid, and
+    draw that grid.
+    """
+    n, h, w, c = batches[0].shape
+    top, left = jax.random.randint(key, (2,), 0, SHIFT)
+    return [jax.lax.dynamic_slice(batch, (0, top, left, 0), (n, h - SHIFT + 1, w - SHIFT + 1, c)) for batch in batches]
 
 
 def _means(terms):

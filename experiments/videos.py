@@ -1,5 +1,6 @@
 """Videos in and out, frame by frame, by the ffmpeg that imageio-ffmpeg brings (extra `video`)."""
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ VIDEO_SUFFIXES = (
     ".3gp",
 )
 _MP4_SOUND = ("aac", "mp3", "ac3", "opus")  # what an MP4 file can hold as it is; other sound is encoded anew
-_QUALITY = 8  # of 10: a painting's fine strokes are dear to compress
+_LOSS = 12  # x264's constant rate factor, 0 to 51: strokes stay crisp
 
 
 class EndsEarly(InputError):
@@ -68,19 +69,24 @@ def open_clip(path: Path) -> Clip:
     Raises:
         InputError: if imageio-ffmpeg is not installed, or the file is missing or no video.
     """
-    ffmpeg = _ffmpeg()
+    program = _ffmpeg().get_ffmpeg_exe()
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path, it is looked up from {Path.cwd()}")
-    try:
-        reading = ffmpeg.read_frames(str(path))
-        about = next(reading)
-        reading.close()
-        (width, height), rate = about["size"], _rate(about["fps"])
-    except Exception as error:  # of what cannot be parsed imageio-ffmpeg raises nearly anything
+    # The first frame tells the size as it will come, upright; what ffmpeg says of its input tells the rest.
+    words = ["-hide_banner", "-i", str(path), "-map", "0:v:0", "-frames:v", "1", "-f", "image2pipe", "-c:v", "ppm", "-"]
+    found = subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    about = found.stderr.decode(errors="replace").partition("Stream mapping:")[0]
+    size = re.match(rb"P6\s(\d+)\s(\d+)\s255\s", found.stdout)
+    rate = re.search(r"Stream #.* Video: .*?([\d.]+) (?:fps|tbr)", about)
+    if size is None or rate is None or float(rate[1]) <= 0:
         raise InputError(
-            f"{path} is not a video that can be read: it is damaged, cut short or of another kind"
-        ) from error
-    return Clip(path, (height, width), rate, round(about.get("duration", 0) * rate), about.get("audio_codec") or "")
+            f"{path} is not a video that can be read: it is damaged, cut short or of another kind; get a whole copy"
+        )
+    length = re.search(r"Duration: (\d+):(\d+):([\d.]+)", about)
+    hours, minutes, seconds = (float(part) for part in length.groups()) if length else (0.0, 0.0, 0.0)
+    per_second, sound = _rate(float(rate[1])), re.search(r"Stream #.* Audio: (\w+)", about)
+    n_frames = round((60 * (60 * hours + minutes) + seconds) * per_second)
+    return Clip(path, (int(size[2]), int(size[1])), per_second, n_frames, sound[1] if sound else "")
 
 
 def frames(clip: Clip) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
@@ -144,30 +150,37 @@ def writer(path: Path, size: tuple[int, int], clip: Clip) -> Iterator[Callable[[
     height, width = size
     # Players want colours at half the size, which odd sizes do not have.
     colours = "yuv420p" if height % 2 == width % 2 == 0 else "yuv444p"
-    sound = {"audio_path": str(clip.path), "audio_codec": "copy" if clip.sound in _MP4_SOUND else "aac"}
-    stream = _ffmpeg().write_frames(
-        str(path),
-        (width, height),
-        fps=float(clip.rate),
-        pix_fmt_out=colours,
-        macro_block_size=1,
-        quality=_QUALITY,
-        codec="libx264",
-        ffmpeg_log_level="quiet",
-        **(sound if clip.sound else {}),
+    words = ["-y", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+    words += ["-r", str(clip.rate), "-i", "-"]
+    if clip.sound:
+        kept = "copy" if clip.sound in _MP4_SOUND else "aac"
+        words += ["-i", str(clip.path), "-map", "0:v:0", "-map", "1:a:0", "-c:a", kept]
+    words += ["-c:v", "libx264", "-pix_fmt", colours, "-crf", str(_LOSS), str(path)]
+    process = subprocess.Popen(
+        [_ffmpeg().get_ffmpeg_exe(), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C must not reach it: it has the file to finish
     )
-    stream.send(None)
+    assert process.stdin is not None
+    stopped = InputError(f"cannot write {path}: ffmpeg has stopped; see whether the disk is full")
 
     def write(frame: UInt8[np.ndarray, "h w 3"]) -> None:
+        assert process.stdin is not None
         try:
-            stream.send(np.ascontiguousarray(frame))
+            process.stdin.write(np.ascontiguousarray(frame).data)
         except OSError as error:
-            raise InputError(f"cannot write {path}: ffmpeg has stopped; see whether the disk is full") from error
+            raise stopped from error
 
     try:
         yield write
     finally:
-        stream.close()
+        with suppress(OSError):  # a pipe that is broken already
+            process.stdin.close()
+        failed = process.wait()
+    if failed:
+        raise stopped
 
 
 def _rate(told: float) -> Fraction:
@@ -180,10 +193,7 @@ def _rate(told: float) -> Fraction:
     whole = round(told)
     if abs(told - whole) > 1e-3 and abs(told - whole / 1.001) < 6e-3:
         return Fraction(whole * 1000, 1001)
-    rate = Fraction(told).limit_denominator(1000)
-    if rate <= 0:
-        raise ValueError(f"{told} frames per second")
-    return rate
+    return Fraction(told).limit_denominator(1000)
 
 
 def _ffmpeg() -> ModuleType:

@@ -78,9 +78,9 @@ def adain_decoder(
         InputError: if there is no such layer, or the file is missing, damaged or of another encoder's decoder.
 
     Example:
-        >>> from jaxvision.backbones import features_fn, squeezenet1_1
-        >>> adain_decoder(features_fn(squeezenet1_1()), "features.4").doublings
-        2
+        >>> halved = lambda images: {"halved": images[:, ::2, ::2]}
+        >>> jax.eval_shape(lambda: adain_decoder(halved, "halved")).doublings
+        1
 
     References:
         Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization",
@@ -93,9 +93,10 @@ def adain_decoder(
         raise InputError(f"there is no layer {layer!r} among the feature maps: choose from {', '.join(known)}")
     _, height, _, channels = known[layer].shape
     doublings = round(math.log2(PROBE / height))
+    build = jax.jit(lambda key: AdaINDecoder(channels, doublings, key=key))  # quicker than op by op
     if weights is None:
-        return AdaINDecoder(channels, doublings, key=jax.random.key(0) if key is None else key)
-    shapes = jax.eval_shape(lambda: AdaINDecoder(channels, doublings, key=jax.random.key(0)))
+        return build(jax.random.key(0) if key is None else key)
+    shapes = jax.eval_shape(build, jax.random.key(0))
     return load_state_dict(shapes, weight_files.load(Path(weights)), source=str(weights))
 
 

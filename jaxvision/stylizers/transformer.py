@@ -1,5 +1,6 @@
 """Johnson's image transformation network: one network for one style."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -99,7 +100,7 @@ def transformer_net(
 
     Example:
         >>> import jax.numpy as jnp
-        >>> transformer_net(width=2, n_blocks=1)(jnp.zeros((1, 9, 14, 3))).shape
+        >>> jax.eval_shape(lambda images: transformer_net()(images), jnp.zeros((1, 9, 14, 3))).shape
         (1, 9, 14, 3)
 
     References:
@@ -110,7 +111,8 @@ def transformer_net(
         reflection and residual blocks that crop; a sigmoid in place of a scaled tanh.
     """
     if weights is None:
-        return TransformerNet(width or WIDTH, n_blocks or N_BLOCKS, key=jax.random.key(0) if key is None else key)
+        build = functools.partial(TransformerNet, width or WIDTH, n_blocks or N_BLOCKS)
+        return jax.jit(lambda key: build(key=key))(jax.random.key(0) if key is None else key)  # quicker than op by op
     tensors = weight_files.load(Path(weights))
     first, blocks = tensors.get("down0.conv.weight"), {name.split(".")[0] for name in tensors if name[:5] == "block"}
     if first is None or first.ndim != 4 or not blocks:
