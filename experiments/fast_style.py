@@ -66,13 +66,13 @@ class Config:
     weights: str = "auto"
     """train: the network that judges, auto, imagenet, scenes, or a safetensors file of SqueezeNet or VGG; apply, adain:
     the encoder (auto: the one it was trained with)"""
-    style_size: int = 256
+    style_size: int = 384
     """train: short side of the style in pixels: larger, finer strokes"""
     content_weight: float = 5.0
     """train: of the content"""
     style_weight: float = 1.0
     """train: of the style"""
-    tv_weight: float = 0.3
+    tv_weight: float = 0.6
     """train: of the total variation: larger is smoother"""
     statistic: Literal["gram", "moments", "wasserstein", "sliced"] = "gram"
     """train, transformer: what of the style is matched"""
