@@ -14,7 +14,7 @@ from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
 from jaxvision.backbones import features_fn, logits_fn, state_dict
 from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
-from jaxvision.stylizers import transformer_net
+from jaxvision.stylizers import TransformerNet, transformer_net
 
 FOOLING_STEPS = 20
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
@@ -145,7 +145,7 @@ def stylize_in_torch(form: Any, images: np.ndarray, labels: np.ndarray) -> Calla
     return peers.stylize(form, form.to_tensor(images), state_dict(_transformer()), shape=STYLIZER)
 
 
-def _transformer() -> Callable:
+def _transformer() -> TransformerNet:
     return transformer_net(width=STYLIZER[0], n_blocks=STYLIZER[1])
 
 

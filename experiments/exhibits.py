@@ -199,7 +199,7 @@ def show_style_transfer(visit: Visit) -> Exhibit:
 def show_fast_style(visit: Visit) -> Exhibit:
     """The same in one pass."""
     config = fast_style.Config(run_dir=visit.run_dir)
-    result = fast_style.main(config)
+    result = fast_style.apply(config)
     pictures = [read_image(path) / np.float32(255) for path in (sample_file("cat"), *result.pictures)]
     sheet = figures.save(
         style_figures.pictures_in_a_row(pictures, ["cat", "in one pass"]), visit.run_dir / "pictures" / "sheet.png"

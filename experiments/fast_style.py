@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments import cards, crops, fast_style_figures, fast_style_training, optimizers
+from experiments import cards, crops, fast_style_figures, fast_style_training, optimizers, videos
 from experiments.command import command, command_line
 from experiments.fast_style_apply import Styled, is_video, style_images, style_video
 from experiments.figures import save
@@ -37,6 +37,7 @@ from jaxvision.pixels import normalize
 from jaxvision.training import FREE, fit, gradient_step, new_run, resumed_run, start
 
 SHOWN = 4  # photographs of a sample sheet
+CONTENT_WEIGHTS = {"transformer": 5.0, "adain": 1.0}
 STATISTICS = {"gram": style.GRAM, "moments": style.MOMENTS, "wasserstein": style.WASSERSTEIN, "sliced": style.SLICED}
 
 
@@ -68,8 +69,8 @@ class Config:
     the encoder (auto: the one it was trained with)"""
     style_size: int = 384
     """train: short side of the style in pixels: larger, finer strokes"""
-    content_weight: float = 5.0
-    """train: of the content"""
+    content_weight: float | None = None
+    """train: of the content; none: 5 for one style, 1 for any"""
     style_weight: float = 1.0
     """train: of the style"""
     tv_weight: float = 0.6
@@ -161,7 +162,6 @@ def apply(config: Config) -> Applied:
         InputError: if something cannot be read or written.
     """
     content = config.content or str(sample_file("cat"))
-    video = is_video(content)
     stylizer = load_stylizer(config.network or EMBEDDED, config.weights)
     if stylizer.encoder is None and config.style:
         raise InputError(
@@ -169,16 +169,17 @@ def apply(config: Config) -> Applied:
         )
     picture = None if stylizer.encoder is None else _normalized(_one_picture(config.style), config.style_size)
     function = stylizer.function(picture, config.alpha)
-    if not video:
-        find_images(content)  # nothing is written for a run that cannot begin
+    # Looked at beforehand: nothing is written for a run that cannot begin.
+    clip = videos.open_clip(Path(content)) if is_video(content) else None
+    if clip is None:
+        find_images(content)
     with new_run("fast_style", config, run_dir=config.run_dir) as run:
         run.note(f"The network: {stylizer.note}.")
-        if video:
-            found = style_video(
-                run, function, Path(content), size=config.size, min_side=stylizer.min_side, share=config.share
-            )
+        sizes = {"size": config.size, "min_side": stylizer.min_side}
+        if clip is None:
+            found = style_images(run, function, content, **sizes)
         else:
-            found = style_images(run, function, content, size=config.size, min_side=stylizer.min_side)
+            found = style_video(run, function, clip, share=config.share, **sizes)
         result = Applied(run.path, stylizer.note, found.paths, found.n_frames, found.rate)
         run.finish(result)
         run.note(said(found))
@@ -306,7 +307,8 @@ def check(config: Config) -> None:
 
 def _task(config, network, photographs, side):
     """The training, and the files of its styles."""
-    weights = (config.content_weight, config.style_weight, config.tv_weight)
+    content_weight = config.content_weight or CONTENT_WEIGHTS[config.method]
+    weights = (content_weight, config.style_weight, config.tv_weight)
     settings = {"weights": weights, "batch_size": config.batch_size, "side": side, "seed": config.seed}
     if config.method == "transformer":
         files = [_one_picture(config.style)]

@@ -95,14 +95,14 @@ def style_images(run: Run, stylizer: Callable, content: str, *, size: int | None
 
 
 def style_video(
-    run: Run, stylizer: Callable, content: Path, *, size: int | None, min_side: int, share: float
+    run: Run, stylizer: Callable, clip: videos.Clip, *, size: int | None, min_side: int, share: float
 ) -> Styled:
     """Every frame of a video, each begun from the one before.
 
     Args:
         run: where the video goes.
         stylizer: normalised images to normalised images, a pytree.
-        content: the file.
+        clip: the video.
         size: short side of the result in pixels; None for that of the video.
         min_side: the fewest pixels a side may have.
         share: of what is new in still parts, see `stylizers.next_frame`.
@@ -112,17 +112,16 @@ def style_video(
         much as could be read.
 
     Raises:
-        InputError: if it cannot be opened, is too small, or has no frame that can be read.
+        InputError: if it is too small or has no frame that can be read.
     """
-    clip = videos.open_clip(content)
-    first = _sized(content, np.zeros((*clip.size, 3), np.uint8), size, min_side)
+    first = _sized(clip.path, np.zeros((*clip.size, 3), np.uint8), size, min_side)
     height, width = first.shape[:2]
     path, complaint, n = run.picture("stylised.mp4"), "", 0
     state, begun = no_frame((height, width)), 0.0
     with progress(max(clip.n_frames, 1)) as report, videos.writer(path, (height, width), clip) as write:
         try:
             for frame in videos.frames(clip):
-                state, shown = _frame(stylizer, state, _sized(content, frame, size, min_side)[None], share)
+                state, shown = _frame(stylizer, state, _sized(clip.path, frame, size, min_side)[None], share)
                 write(np.asarray(shown)[0])
                 begun = begun or time.perf_counter()
                 n += 1
@@ -132,7 +131,7 @@ def style_video(
         ended = time.perf_counter()
     if not n:
         path.unlink(missing_ok=True)
-        raise InputError(complaint or f"{content} has no frame: give a video")
+        raise InputError(complaint or f"{clip.path} has no frame: give a video")
     kept = f"; what they became is in {path}" if complaint else ""
     rate = (n - 1) / (ended - begun) if n > 1 else 0.0
     return Styled((path,), n, rate, complaint + kept)

@@ -79,17 +79,17 @@ class StyleLoss(nn.Module):
 class Unit(nn.Module):
     """A convolution with reflected borders and instance normalisation, beforehand at twice the size where asked."""
 
-    def __init__(self, size: int, channels: int, features: int, *, stride: int = 1, double: bool = False):
+    def __init__(self, size: int, channels: int, features: int, *, stride: int = 1, twice: bool = False):
         super().__init__()
         self.conv = nn.Conv2d(
-            channels, features, size, stride=stride, padding=0 if double else size // 2, padding_mode="reflect"
+            channels, features, size, stride=stride, padding=0 if twice else size // 2, padding_mode="reflect"
         )
         self.norm = nn.InstanceNorm2d(features, affine=True)
-        self.double = double
+        self.twice = twice
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, c, h, w)` to `(n, d, h / stride, w / stride)` or twice as large."""
-        if self.double:
+        if self.twice:
             x = functional.pad(functional.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
         return self.norm(self.conv(x))
 
@@ -105,8 +105,8 @@ class TransformerNet(nn.Module):
         self.blocks = [nn.Sequential(*(Unit(3, 4 * width, 4 * width) for _ in range(2))) for _ in range(n_blocks)]
         for index, block in enumerate(self.blocks):
             self.add_module(f"block{index}", block)
-        self.up1 = Unit(3, 4 * width, 2 * width, double=True)
-        self.up2 = Unit(3, 2 * width, width, double=True)
+        self.up1 = Unit(3, 4 * width, 2 * width, twice=True)
+        self.up2 = Unit(3, 2 * width, width, twice=True)
         self.out = nn.Sequential()
         self.out.add_module("conv", nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect"))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)

@@ -88,7 +88,7 @@ def next_frame(
     return Steady(seen, shown, jnp.ones((), bool)), shown
 
 
-def flicker(frames: Float[Array, "t h w 3"], still: Bool[Array, "t h w"] | None = None) -> Float[Array, ""]:
+def flicker(frames: Float[ArrayLike, "t h w 3"], still: Bool[ArrayLike, "t h w"] | None = None) -> Float[Array, ""]:
     r"""How much successive frames differ where nothing moves.
 
     $$ \frac{1}{3 |S|} \sum_{(t, p) \in S} \lVert y_{t,p} - y_{t-1,p} \rVert_1 $$
@@ -105,6 +105,7 @@ def flicker(frames: Float[Array, "t h w 3"], still: Bool[Array, "t h w"] | None 
         >>> flicker(jnp.stack([jnp.zeros((4, 4, 3)), jnp.ones((4, 4, 3))])).item()
         1.0
     """
+    frames = jnp.asarray(frames)
     change = jnp.mean(jnp.abs(frames[1:] - frames[:-1]), axis=-1)  # (t - 1, h, w)
-    where = jnp.ones_like(change) if still is None else still[1:].astype(change.dtype)
+    where = jnp.ones_like(change) if still is None else jnp.asarray(still)[1:].astype(change.dtype)
     return jnp.sum(where * change) / jnp.maximum(jnp.sum(where), 1)

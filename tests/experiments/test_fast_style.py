@@ -4,15 +4,18 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from experiments import fast_style, videos
+from experiments import fast_style, fast_style_training, videos
+from experiments.networks import load_network
 from experiments.stylizer_files import EMBEDDED, load_stylizer
 from jaxvision import weights
 from jaxvision.backbones import state_dict
 from jaxvision.data import read_image
+from jaxvision.style import GRAM
 from jaxvision.stylizers import flicker, transformer_net
 
 SMALL = {"mode": "train", "n_steps": 6, "size": 32, "style_size": 32, "width": 2, "n_blocks": 1, "checkpoint_every": 3}
@@ -46,10 +49,13 @@ def trained(tmp_path_factory, settings):
 def network(tmp_path_factory):
     """A file of a network that has learnt nothing."""
     path = tmp_path_factory.mktemp("network") / "net.safetensors"
-    weights.save(path, state_dict(transformer_net(width=2, n_blocks=1, key=jax.random.key(1))))
+    shapes, rng = jax.eval_shape(lambda: transformer_net(width=2, n_blocks=1)), np.random.default_rng(0)
+    model = jax.tree.map(lambda leaf: 0.3 * rng.standard_normal(leaf.shape, np.float32), shapes)
+    weights.save(path, state_dict(model))
     return path
 
 
+@pytest.mark.slow
 def test_a_training_leaves_network_card_samples_and_losses(trained):
     metrics = [json.loads(line) for line in (trained.run_dir / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in metrics] == list(range(1, 7))
@@ -65,6 +71,7 @@ def test_a_training_leaves_network_card_samples_and_losses(trained):
     assert load_stylizer(export).encoder is None
 
 
+@pytest.mark.slow
 def test_a_resumed_training_gives_the_same_bits(trained, settings, tmp_path):
     run_dir = tmp_path / "run"
     config = fast_style.Config(**settings, run_dir=run_dir)
@@ -114,23 +121,23 @@ def test_a_folder_is_styled_whole_and_what_cannot_be_read_is_told_of(network, fo
 
 
 def test_a_video_keeps_frames_size_and_rate(film, make_video, network, tmp_path):
-    source = make_video(tmp_path / "film.mp4", film(10, 34, 46))
+    source = make_video(tmp_path / "film.mp4", film(10, 48, 64))
     result = fast_style.main(fast_style.Config(content=str(source), network=network, run_dir=tmp_path / "run"))
     found = videos.open_clip(result.pictures[0])
-    assert (found.size, found.rate, found.n_frames, result.n_frames) == ((34, 46), 24, 10, 10)
+    assert (found.size, found.rate, found.n_frames, result.n_frames) == ((48, 64), 24, 10, 10)
     assert result.frames_per_second > 0
 
 
 def test_grain_on_a_still_film_flickers_less_than_frame_by_frame(film, make_video, network, tmp_path):
     rng = np.random.default_rng(0)
-    grainy = np.clip(film(1, 34, 46) + rng.normal(0, 8, (10, 34, 46, 3)), 0, 255).astype(np.uint8)
+    grainy = np.clip(film(1, 48, 64) + rng.normal(0, 8, (10, 48, 64, 3)), 0, 255).astype(np.uint8)
     source = make_video(tmp_path / "film.mp4", grainy)
     found = {}
     for share in (0.1, 1.0):
         config = fast_style.Config(content=str(source), network=network, share=share, run_dir=tmp_path / f"run{share}")
         frames = np.stack(list(videos.frames(videos.open_clip(fast_style.main(config).pictures[0]))))
         found[share] = float(flicker(frames.astype(np.float32)))
-    assert found[0.1] < 0.35 * found[1.0]
+    assert found[0.1] < 0.35 * found[1.0], found
 
 
 def test_of_a_cut_video_what_was_read_is_kept(cut_video, network, tmp_path, refused):
@@ -193,6 +200,27 @@ def test_any_style_is_trained_and_applied(settings, folder, photograph, tmp_path
     assert (found[0.0] != found[1.0]).any()
     *_, sentence = refused(fast_style, "--network", trained.network, "--weights", "scenes", "--run-dir", tmp_path / "x")
     assert "decodes the features of another network" in sentence
+
+
+@pytest.mark.parametrize("method", ["transformer", "adain"])
+def test_every_term_of_a_training_is_a_number(untrained, method):
+    """Shapes alone: nothing is compiled."""
+    network, pictures = load_network(str(untrained)), np.zeros((3, 64, 64, 3), np.uint8)
+    words = {"weights": (5.0, 1.0, 0.6), "batch_size": 2, "side": 32, "seed": 0}
+
+    def step(pictures):
+        if method == "adain":
+            task = fast_style_training.any_style(network, pictures, pictures, **words)
+        else:
+            words["statistic"], words["shape"] = GRAM, (2, 1)
+            task = fast_style_training.one_style(network, pictures, jnp.ones((1, 40, 50, 3)), **words)
+        return task.loss_fn(task.model, task.batch_fn(jnp.int32(0)), jax.random.key(0))
+
+    loss, terms = jax.eval_shape(step, pictures)
+    assert loss.shape == ()
+    layer = "features.4" if method == "adain" else "features.3"
+    assert {f"content/{layer}", "style/features.1", "tv"} <= set(terms)
+    assert {term.shape for term in terms.values()} == {()}
 
 
 @pytest.mark.slow
