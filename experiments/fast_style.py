@@ -7,8 +7,8 @@ checkpoints/transformer_tissue.md). --mode train makes such a network: for one s
 
 Johnson, Alahi and Fei-Fei, "Perceptual losses for real-time style transfer and super-resolution", 2016,
 https://arxiv.org/abs/1603.08155; Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance
-normalization", 2017, https://arxiv.org/abs/1703.06868. Expected: about 15 images of 256 x 256 pixels a second on two
-cores; ten minutes for a training. Ctrl-C leaves a training that --resume goes on with, to the same bits.
+normalization", 2017, https://arxiv.org/abs/1703.06868. Expected: 13 frames of 256 x 256 pixels a second on two cores;
+nine minutes for the training. Ctrl-C leaves a training that --resume goes on with, to the same bits.
 """
 
 import time
@@ -58,7 +58,7 @@ class Config:
     share: float = 0.1
     """apply to a video: what is new in a still part shows by this share a frame; 1: each frame on its own"""
     size: int | None = None
-    """short side in pixels of results (none: as the content; about 0.5 GB of memory for a megapixel), or in training of
+    """short side in pixels of results (none: as the content; about 0.3 GB of memory for a megapixel), or in training of
     the crops (none: 128)"""
     method: Literal["transformer", "adain"] = "transformer"
     """train: a network for one style, or a decoder for any"""
@@ -257,8 +257,9 @@ def train(config: Config) -> Trained:
         file = run.path / f"{config.method}.safetensors"
         save_stylizer(file, trained)
         rows = [list(shown / np.float32(255)), draw(trained.model)]
+        titles = [f"{f.stem} as {style_names[0].stem}" for f in files[:SHOWN]]
         pictures = (
-            save(fast_style_figures.sheet(rows, [f.stem for f in files[:SHOWN]]), run.picture("sheet.png")),
+            save(fast_style_figures.sheet(rows, titles), run.picture("sheet.png")),
             save(fast_style_figures.training_losses(run.metrics()), run.picture("losses.png")),
         )
         last = run.metrics()[-max(1, config.n_steps // 10) :]
