@@ -12,14 +12,16 @@ import numpy as np
 from jaxvision import style
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
-from jaxvision.backbones import features_fn, logits_fn
+from jaxvision.backbones import features_fn, logits_fn, state_dict
 from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
+from jaxvision.stylizers import TransformerNet, transformer_net
 
 FOOLING_STEPS = 20
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
 STYLE_LAYERS = (3, {1: 1e4, 4: 1e2, 6: 10.0, 7: 1.0})  # content, style with weights: those of the course
 STYLE_WEIGHTS = (1.0, 0.1)  # of content and total variation
 STYLE_RATE = 1e-2
+STYLIZER = (32, 5)  # width and residual blocks of Johnson's network
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,27 @@ def paint_in_torch(n_steps: int) -> Callable[..., Callable[[], Any]]:
     return prepared
 
 
+def stylize(model: Callable, images: jax.Array) -> jax.Array:
+    """Johnson's network, one pass."""
+    return model(images)
+
+
+def stylize_once(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+    """What a style in one pass takes: another network than the classifier."""
+    return _transformer(), images
+
+
+def stylize_in_torch(form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
+    """`peers.stylize` with the weights of `stylize_once`."""
+    from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
+
+    return peers.stylize(form, form.to_tensor(images), state_dict(_transformer()), shape=STYLIZER)
+
+
+def _transformer() -> TransformerNet:
+    return transformer_net(width=STYLIZER[0], n_blocks=STYLIZER[1])
+
+
 def _style_step(size: int, n_steps: int) -> Step:
     ours = partial(paint, n_steps=n_steps)
     name = f"style transfer at {size} px, {n_steps} steps"
@@ -142,4 +165,5 @@ STEPS = (
     Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
     _style_step(192, 20),
     _style_step(512, 5),
+    Step("style in one pass at 256 px", 1, stylize_once, stylize, stylize, stylize_in_torch, size=256),
 )

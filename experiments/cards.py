@@ -5,6 +5,7 @@ import os
 import platform
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,6 @@ def write(
     Returns:
         The card's path.
     """
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     n, right = len(found.labels), int(np.sum(found.labels == found.predictions))
     pairs = Counter(
         (task.class_names[label], task.class_names[said])
@@ -83,26 +83,54 @@ def write(
         if label != said
     )
     accuracy, margin = 100 * found.accuracy, 100 * found.margin
-    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), jax {jax.__version__}"
     common = "; ".join(f"{label} taken for {said} ({count})" for (label, said), count in pairs.most_common(5))
+    return table(
+        file,
+        title,
+        {
+            "command": f"`{command}`",
+            "network": f"{network}, {n_parameters:,} parameters; torchvision's names, float32",
+            "images": units,
+            "classes": f"{len(task.class_names)}: {', '.join(task.class_names[:3])}, ... {task.class_names[-1]}",
+            "data": task.data,
+            "training": training,
+            "accuracy": f"**{accuracy:.2f} %** ({right} of {n} held-out images; 95 % interval ± {margin:.2f})",
+            "loss": f"{found.losses.mean():.4f} nats",
+            "commonest mistakes": common or "none",
+        },
+        seconds=seconds,
+        same="score",
+    )
+
+
+def table(file: Path, title: str, rows: Mapping[str, str], *, seconds: float, same: str) -> Path:
+    """A card: what is said of a network, then its file, its hash, and when and on what it was made.
+
+    Args:
+        file: the network, written already.
+        title: the card's heading.
+        rows: what to say, by what it is of.
+        seconds: wall time of the training.
+        same: what the command gives again: a score, a picture.
+
+    Returns:
+        The card's path.
+    """
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), jax {jax.__version__}"
+    rows = dict(rows) | {
+        "file": f"`{file.name}`, {file.stat().st_size:,} bytes",
+        "SHA-256": f"`{sha256(file)}`",
+        "made": f"{today}, in {seconds / 60:.0f} min on {machine}",
+    }
+    lines = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     card = f"""# {title}
 
 | | |
 |---|---|
-| command | `{command}` |
-| network | {network}, {n_parameters:,} parameters; torchvision's names, float32 |
-| images | {units} |
-| classes | {len(task.class_names)}: {", ".join(task.class_names[:3])}, ... {task.class_names[-1]} |
-| data | {task.data} |
-| training | {training} |
-| accuracy | **{accuracy:.2f} %** ({right} of {n} held-out images; 95 % interval ± {margin:.2f}) |
-| loss | {found.losses.mean():.4f} nats |
-| commonest mistakes | {common or "none"} |
-| file | `{file.name}`, {file.stat().st_size:,} bytes |
-| SHA-256 | `{sha256(file)}` |
-| made | {today}, in {seconds / 60:.0f} min on {machine} |
+{lines}
 
-The command gives the same score again; the same bits only on a machine of the same kind with the same versions.
+The command gives the same {same} again; the same bits only on a machine of the same kind with the same versions.
 """
     path = file.with_suffix(".md")
     with atomic_write(path, text=True) as stream:

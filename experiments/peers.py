@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
+from jaxvision.pixels import IMAGENET_MEAN, IMAGENET_STD
+
 
 class Fire(nn.Module):
     """Squeeze to few channels, expand by 1x1 and 3x3 kernels side by side."""
@@ -72,6 +74,54 @@ class StyleLoss(nn.Module):
             loss = loss + weight * ((grams[i] - aims[i]) ** 2).sum()
         down, right = x[:, :, 1:] - x[:, :, :-1], x[:, :, :, 1:] - x[:, :, :, :-1]
         return loss + tv_weight * ((down**2).sum() + (right**2).sum()) / x.numel()
+
+
+class Unit(nn.Module):
+    """A convolution with reflected borders and instance normalisation, beforehand at twice the size where asked."""
+
+    def __init__(self, size: int, channels: int, features: int, *, stride: int = 1, twice: bool = False):
+        super().__init__()
+        self.conv = nn.Conv2d(
+            channels, features, size, stride=stride, padding=0 if twice else size // 2, padding_mode="reflect"
+        )
+        self.norm = nn.InstanceNorm2d(features, affine=True)
+        self.twice = twice
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, c, h, w)` to `(n, d, h / stride, w / stride)` or twice as large."""
+        if self.twice:
+            x = functional.pad(functional.interpolate(x, scale_factor=2, mode="nearest"), (1, 1, 1, 1), mode="reflect")
+        return self.norm(self.conv(x))
+
+
+class TransformerNet(nn.Module):
+    """`stylizers.TransformerNet` with its parameter names; normalised images in and out."""
+
+    def __init__(self, width: int, n_blocks: int):
+        super().__init__()
+        self.down0 = Unit(9, 3, width)
+        self.down1 = Unit(3, width, 2 * width, stride=2)
+        self.down2 = Unit(3, 2 * width, 4 * width, stride=2)
+        self.blocks = [nn.Sequential(*(Unit(3, 4 * width, 4 * width) for _ in range(2))) for _ in range(n_blocks)]
+        for index, block in enumerate(self.blocks):
+            self.add_module(f"block{index}", block)
+        self.up1 = Unit(3, 4 * width, 2 * width, twice=True)
+        self.up2 = Unit(3, 2 * width, width, twice=True)
+        self.out = nn.Sequential()
+        self.out.add_module("conv", nn.Conv2d(width, 3, 9, padding=4, padding_mode="reflect"))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, 3, h, w)` to `(n, 3, h, w)`."""
+        h, w = x.shape[2:]
+        for unit in (self.down0, self.down1, self.down2):
+            x = functional.relu(unit(x))
+        for first, second in self.blocks:  # type: ignore[misc]
+            x = x + second(functional.relu(first(x)))
+        for unit in (self.up1, self.up2):
+            x = functional.relu(unit(x))
+        return (torch.sigmoid(self.out(x[:, :, :h, :w])) - self.mean) / self.std  # type: ignore[operator]
 
 
 class Form(NamedTuple):
@@ -192,3 +242,25 @@ def paint(
         return image.detach()
 
     return run
+
+
+def stylize(
+    form: Form, images: torch.Tensor, tensors: Mapping[str, np.ndarray], *, shape: tuple[int, int]
+) -> Callable[[], torch.Tensor]:
+    """Johnson's network, one pass.
+
+    Args:
+        form: how to run.
+        images: `(n, 3, h, w)`.
+        tensors: weights by name.
+        shape: width and number of blocks.
+
+    Returns:
+        A call that styles the images.
+    """
+    net = TransformerNet(*shape).eval().requires_grad_(False)
+    net.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
+    if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    compiled = form.compile(net)
+    return lambda: forward(compiled, images)

@@ -51,6 +51,7 @@ ROOMS: dict[str, Callable[[exhibits.Visit], Exhibit]] = {
     "fooling": exhibits.show_fooling,
     "class_visualization": exhibits.show_class_visualization,
     "style_transfer": exhibits.show_style_transfer,
+    "fast_style": exhibits.show_fast_style,
     "train_classifier": exhibits.show_train_classifier,
 }
 

@@ -5,6 +5,7 @@
 
 from jaxvision.backbones.classifier import features_fn, logits_fn
 from jaxvision.backbones.convolution import conv2d, conv_direct, conv_patches, conv_pointwise, relu
+from jaxvision.backbones.layers import Conv, Layered
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
 from jaxvision.backbones.pooling import max_pool
@@ -13,6 +14,8 @@ from jaxvision.backbones.vgg import VGG, vgg16, vgg19
 
 __all__ = [
     "VGG",
+    "Conv",
+    "Layered",
     "LeNet",
     "SqueezeNet",
     "conv2d",

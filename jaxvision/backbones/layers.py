@@ -10,16 +10,24 @@ from jaxvision.backbones.convolution import conv2d
 Keys = PRNGKeyArray | Key[Array, ""]
 
 
-class Backbone(nnx.Module):
-    """What the networks of this room have in common: their parameters, in one dictionary by torchvision's names.
+class Layered(nnx.Module):
+    """A network whose parameters lie in one dictionary by the names of its layers.
+
+    Attributes:
+        layers: each by name, with a `kernel` and a `bias`.
+    """
+
+    layers: nnx.Dict
+
+
+class Backbone(Layered):
+    """What the networks of this room have in common: torchvision's names, and a classifier at the end.
 
     Attributes:
         head: the name of the last layer, whose width is the number of classes.
-        layers: each `Conv` or `Linear` by name.
     """
 
     head: str
-    layers: nnx.Dict
 
 
 class Conv(nnx.Module):

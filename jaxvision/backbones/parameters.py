@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxvision import weights as weight_files
-from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
+from jaxvision.backbones.layers import Backbone, Keys, Layered
 from jaxvision.errors import InputError
 
 Model = TypeVar("Model", bound=Backbone)
+Network = TypeVar("Network", bound=Layered)
 Tensors = dict[str, np.ndarray]
 
 
@@ -41,11 +42,11 @@ def build(
     return load_state_dict(shapes, tensors, source=source)
 
 
-def state_dict(model: Backbone) -> Tensors:
+def state_dict(model: Layered) -> Tensors:
     """Weights by torchvision's names, in PyTorch's layout: convolutions `(out, in, h, w)`, linear `(out, in)`.
 
     Args:
-        model: one of this room's networks.
+        model: one of this room's networks, or another made of layers by name.
 
     Returns:
         float32 arrays by name, for `weights.save` or for a PyTorch network's `load_state_dict`.
@@ -58,16 +59,16 @@ def state_dict(model: Backbone) -> Tensors:
     tensors = {}
     for name, layer in model.layers.items():
         kernel = np.asarray(layer.kernel[...])
-        tensors[f"{name}.weight"] = kernel.transpose(_to_torch(layer)).copy()
+        tensors[f"{name}.weight"] = kernel.transpose(_TO_TORCH[kernel.ndim]).copy()
         tensors[f"{name}.bias"] = np.array(layer.bias[...])
     return tensors
 
 
-def load_state_dict(model: Model, tensors: Tensors, *, source: str = "the weights") -> Model:
+def load_state_dict(model: Network, tensors: Tensors, *, source: str = "the weights") -> Network:
     """The same network with other weights; the one given is left as it is.
 
     Args:
-        model: one of this room's networks, or its shapes (`jax.eval_shape`).
+        model: as `state_dict` takes it, or its shapes (`jax.eval_shape`).
         tensors: as `state_dict` gives them.
         source: where they come from, for the sentence.
 
@@ -92,18 +93,17 @@ def load_state_dict(model: Model, tensors: Tensors, *, source: str = "the weight
         raise InputError(f"{source}: {kind} has no {extra}: give the network's own file")
     copy = jax.tree.map(lambda leaf: leaf, model)  # new variables, so that `model` keeps its own
     for name, layer in copy.layers.items():
-        layer.kernel.set_value(_fit(tensors, f"{name}.weight", layer.kernel.shape, _to_torch(layer), source))
-        layer.bias.set_value(_fit(tensors, f"{name}.bias", layer.bias.shape, (0,), source))
+        layer.kernel.set_value(_fit(tensors, f"{name}.weight", layer.kernel.shape, source))
+        layer.bias.set_value(_fit(tensors, f"{name}.bias", layer.bias.shape, source))
     return copy
 
 
-def _to_torch(layer: Conv | Linear) -> tuple[int, ...]:
-    """The axes of our kernel in PyTorch's order: HWIO to OIHW, (in, out) to (out, in)."""
-    return (3, 2, 0, 1) if isinstance(layer, Conv) else (1, 0)
+# The axes of our kernels in PyTorch's order, by their number: HWIO to OIHW, (in, out) to (out, in), gains as they are.
+_TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 
 
-def _fit(tensors: Tensors, name: str, shape: tuple, to_torch: tuple, source: str) -> jax.Array:
-    array = tensors[name]
+def _fit(tensors: Tensors, name: str, shape: tuple, source: str) -> jax.Array:
+    array, to_torch = tensors[name], _TO_TORCH[len(shape)]
     expected = tuple(shape[axis] for axis in to_torch)
     if array.shape != expected:
         raise InputError(f"{source}: {name} has shape {array.shape}, expected {expected}: give the network's own file")

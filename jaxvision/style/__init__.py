@@ -1,6 +1,8 @@
 """Content of one picture, style of another: losses, statistics and the transfer."""
 
+from jaxvision.style.adain import adaptive_instance_norm
 from jaxvision.style.color import keep_chroma, match_color
+from jaxvision.style.feedforward import adain_loss, perceptual_loss
 from jaxvision.style.gram import gram_distance, gram_matrix
 from jaxvision.style.losses import content_loss, style_loss, total_variation_loss
 from jaxvision.style.moments import channel_moments, moments_distance
@@ -24,7 +26,9 @@ __all__ = [
     "StyleStatistic",
     "StyleTargets",
     "TransferResult",
+    "adain_loss",
     "adam",
+    "adaptive_instance_norm",
     "at_side",
     "average",
     "averaged",
@@ -39,6 +43,7 @@ __all__ = [
     "lbfgs",
     "match_color",
     "moments_distance",
+    "perceptual_loss",
     "published_schedule",
     "rescaled",
     "sliced_wasserstein",

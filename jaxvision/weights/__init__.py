@@ -6,7 +6,7 @@ reader. On the command line: `python -m jaxvision.weights list|fetch|convert`.
 """
 
 from jaxvision.weights.class_names import imagenet_class_names
-from jaxvision.weights.container import Tensors, save
+from jaxvision.weights.container import Tensors, metadata, save
 from jaxvision.weights.conversion import convert
 from jaxvision.weights.loading import load
 from jaxvision.weights.manifest import CLASS_NAMES, WEIGHTS, PublishedWeights
@@ -19,5 +19,6 @@ __all__ = [
     "convert",
     "imagenet_class_names",
     "load",
+    "metadata",
     "save",
 ]

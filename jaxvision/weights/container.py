@@ -122,6 +122,26 @@ def read(path: str | os.PathLike[str]) -> Tensors:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; expected a safetensors file") from error
 
 
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text that `save` was given beside the tensors.
+
+    Args:
+        path: a sound safetensors file, as `read` has found.
+
+    Returns:
+        Text by name; none where there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(Path(folder) / "a.safetensors", {"scale": np.float32([1, 2])}, {"dataset": "mnist"})
+        ...     metadata(Path(folder) / "a.safetensors")
+        {'dataset': 'mnist'}
+    """
+    with safe_open(path, framework="np") as file:
+        return file.metadata() or {}
+
+
 def _refuse_strangers(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)

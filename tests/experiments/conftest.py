@@ -1,10 +1,13 @@
 """Small networks and pictures that the tests of the experiments share."""
 
+from fractions import Fraction
+
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from experiments import videos
 from experiments.command import command
 from experiments.networks import SCENES, load_network
 from jaxvision.backbones import squeezenet1_1, state_dict
@@ -52,3 +55,46 @@ def refused(capsys):
         return lines
 
     return run
+
+
+@pytest.fixture(scope="session")
+def ffmpeg():
+    """The package that videos need."""
+    return pytest.importorskip("imageio_ffmpeg", reason="extra `video`: imageio-ffmpeg is not installed")
+
+
+@pytest.fixture(scope="session")
+def film():
+    """`film(n, height, width)` gives n frames of a bright square that moves over a ramp."""
+
+    def draw(n, height, width):
+        rows, columns = np.mgrid[:height, :width]
+        frames = np.broadcast_to((40 + rows + columns)[None, ..., None], (n, height, width, 3)).astype(np.uint8)
+        for t, frame in enumerate(frames):
+            frame[8:16, 2 + t : 10 + t] = [230, 60, 30]
+        return frames
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_video(ffmpeg):
+    """`make_video(path, frames, rate)` writes a video and gives its path."""
+
+    def make(path, frames, rate=Fraction(24)):
+        size = frames.shape[1:3]
+        with videos.writer(path, size, videos.Clip(path, size, rate, 0, "")) as write:
+            for frame in frames:
+                write(frame)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def cut_video(make_video, tmp_path):
+    """Half of a Matroska file of 30 frames, which can be read as far as it goes."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), np.uint8)
+    whole, path = make_video(tmp_path / "whole.mkv", noise), tmp_path / "cut.mkv"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return path

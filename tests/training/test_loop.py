@@ -267,3 +267,21 @@ def test_checkpoints_fall_on_their_steps(tmp_path):
         )
     names = [path.name for path in checkpoints.found(run.path / "checkpoints")]
     assert names == ["step-00000010", "step-00000008", "step-00000004"]
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_after_each_checkpoint_the_state_is_shown(tmp_path, k):
+    seen = []
+    with new_run("fit", {}, run_dir=tmp_path) as run:
+        step_fn = gradient_step(lambda model, batch, key: ((model - batch) ** 2, {}), optax.sgd(0.25))
+        fit(
+            step_fn,
+            start(jnp.float32(3), optax.sgd(0.25), key=jax.random.key(0)),
+            lambda step: jnp.float32(1),
+            n_steps=5,
+            steps_per_dispatch=k,
+            run=run,
+            checkpoint_every=2,
+            after_checkpoint=lambda state: seen.append((int(state.step), float(state.model))),
+        )
+    assert seen == [(2, 1.5), (4, 1.125), (5, 1.0625)]
