@@ -17,7 +17,16 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jaxvision import weights as published
-from jaxvision.backbones import SqueezeNet, features_fn, lenet, logits_fn, squeezenet1_1, vgg16, vgg19
+from jaxvision.backbones import (
+    SqueezeNet,
+    features_fn,
+    lenet,
+    logits_fn,
+    squeezenet1_1,
+    vgg16,
+    vgg19,
+    with_replicated_edges,
+)
 from jaxvision.data import SCENE_CLASS_NAMES
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, home, offline
@@ -42,6 +51,7 @@ class Network:
         ascent_fn: the same images to what a search should climb; a pytree too. The logits, but where those go dead.
         weights: what to give `load_network` for this one again, without its having to choose.
         features_fn: the same images to a dictionary of activations; a pytree too.
+        painting_fn: the same again, for images that go on beyond their edges: without, a frame would be painted.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Network:
     weights: str
     ascent_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
     features_fn: Callable[[Float[Array, "n h w c"]], dict[str, Array]]
+    painting_fn: Callable[[Float[Array, "n h w c"]], dict[str, Array]]
 
 
 def load_network(weights: str = "auto") -> Network:
@@ -104,6 +115,7 @@ def _imagenet(why: str) -> Network:
         weights="imagenet",
         ascent_fn=logits,
         features_fn=features_fn(model),
+        painting_fn=features_fn(with_replicated_edges(model)),
     )
 
 
@@ -124,6 +136,7 @@ def _scenes(why: str) -> Network:
         weights="scenes",
         ascent_fn=Partial(_log_probabilities, model),
         features_fn=features_fn(model),
+        painting_fn=features_fn(with_replicated_edges(model)),
     )
 
 
@@ -160,6 +173,7 @@ def _from_file(path: Path) -> Network:
         weights=str(path),
         ascent_fn=Partial(_log_probabilities, model) if dead_ends else logits,
         features_fn=features_fn(model),
+        painting_fn=features_fn(with_replicated_edges(model)),
     )
 
 

@@ -1,6 +1,6 @@
 """A style transfer in parts, with a picture and a checkpoint after each: from stage to stage, and how to go on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from experiments.inputs import require_finite, to_unit
-from experiments.style_stages import Stage
+from experiments.style_stages import Course, Stage
 from jaxvision import style
 from jaxvision.data import write_image
 from jaxvision.pixels import PixelProblem, PixelState, advance, evaluate, resize, start
@@ -40,37 +40,28 @@ class Subject:
     """What is painted and how.
 
     Attributes:
-        features_fn: images to activations.
+        course: the network, its layers and the stages.
         content: `(1, H, W, 3)`, normalised, at its full size.
         styles: each `(1, h, w, 3)`, normalised, at the size that belongs to the content's.
         regions: one for each style, `(1, H, W)` or None.
         begin: `(1, H, W, 3)`, normalised, where to begin.
-        stages: of the run.
-        targets: keyword arguments of `style.style_targets`: layers, weights and the statistic.
-        normalize: means instead of sums, see `style.StyleObjective`.
     """
 
-    features_fn: Callable
+    course: Course
     content: Float[Array, "1 h w 3"]
     styles: Sequence[Float[Array, "1 _ _ 3"]]
     regions: Sequence[Float[Array, "1 h w"] | None]
     begin: Float[Array, "1 h w 3"]
-    stages: Sequence[Stage]
-    targets: Mapping
-    normalize: bool = True
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """Of the course."""
+        return self.course.stages
 
     def problem(self, k: int) -> PixelProblem:
         """What stage k optimises."""
         content, (styles, regions) = style.at_side(self.content, self.styles, self.regions, self.stages[k].side)
-        targets = style.style_targets(self.features_fn, content, styles, regions=regions, **self.targets)
-        return style.style_problem(
-            self.features_fn,
-            targets,
-            self.stages[k].optimizer,
-            statistic=self.targets["statistic"],
-            normalize=self.normalize,
-            project=self.stages[k].project,
-        )
+        return self.course.problem(k, content, styles, regions)
 
     def size(self, k: int) -> tuple[int, int]:
         """Height and width at stage k."""

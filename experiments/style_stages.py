@@ -1,11 +1,13 @@
 """The course of a style transfer: which size, optimiser and bounds at which step, published or from coarse to fine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxtyping import Array
+
 from jaxvision import style
-from jaxvision.pixels import ClipNormalized
+from jaxvision.pixels import ClipNormalized, PixelProblem
 
 # Content and style layers with their shares, each measured in units of the layer's own size.
 SQUEEZENET = ({"features.3": 1.0}, {"features.1": 5.0, "features.4": 14.0, "features.6": 4.0, "features.7": 10.0})
@@ -52,6 +54,35 @@ class Stage:
     optimizer: Any
     project: Callable
     fresh: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a picture is painted, whatever it shows.
+
+    Attributes:
+        features_fn: images to activations.
+        stages: of the run.
+        targets: keyword arguments of `style.style_targets`: layers, weights and the statistic.
+        normalize: means instead of sums, see `style.StyleObjective`.
+    """
+
+    features_fn: Callable
+    stages: Sequence[Stage]
+    targets: Mapping
+    normalize: bool = True
+
+    def problem(self, k: int, content: Array, styles: Sequence[Array], regions: Sequence | None) -> PixelProblem:
+        """What stage k optimises, for a content, styles and regions of its size."""
+        targets = style.style_targets(self.features_fn, content, styles, regions=regions, **self.targets)
+        return style.style_problem(
+            self.features_fn,
+            targets,
+            self.stages[k].optimizer,
+            statistic=self.targets["statistic"],
+            normalize=self.normalize,
+            project=self.stages[k].project,
+        )
 
 
 def coarse_to_fine(side: int, n_scales: int, n_steps: int, optimizer: str, learning_rate: float | None) -> list[Stage]:

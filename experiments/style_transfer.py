@@ -11,6 +11,7 @@ seconds on two cores. Writes the image (with the content's EXIF and colour profi
 and the losses. Ctrl-C or worse leaves a run that --resume goes on with, to the same bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ from experiments.figures import save
 from experiments.inputs import require_number, to_unit
 from experiments.networks import Network, load_network
 from experiments.painting import Subject, paint
+from experiments.style_memory import ALWAYS_FITS, Memory, memory_needed, memory_there, require_memory
 from experiments.style_stages import (
     PRESET_LAYERS,
     PRESET_STEPS,
@@ -35,11 +37,12 @@ from experiments.style_stages import (
     SQUEEZENET,
     TV_WEIGHT,
     VGG,
+    Course,
     coarse_to_fine,
     published,
 )
 from jaxvision import style
-from jaxvision.data import read_image, read_metadata, resize_image, sample_file, write_image
+from jaxvision.data import read_image, read_metadata, resize_image, resized_size, sample_file, write_image
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize, resize
 from jaxvision.training import Run, new_run, resumed_run
@@ -48,6 +51,7 @@ SIZE = 256
 STEPS = 400
 MIN_SIDE = 32
 FILM = 6  # pictures of a film strip
+Picture = UInt8[np.ndarray, "h w 3"]
 STATISTICS = {
     "gram": style.GRAM,
     "moments": style.MOMENTS,
@@ -101,6 +105,8 @@ class Config:
     """of the noise"""
     resume: bool = False
     """go on with an interrupted run (the newest, or the one of --run-dir) that had the same settings"""
+    dry_run: bool = False
+    """only say how much memory the run would need"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/style_transfer-NNN"""
 
@@ -139,7 +145,12 @@ def main(config: Config) -> Result:
     network = load_network(config.weights)
     content_path = Path(config.content) if config.content else sample_file("cat")
     style_paths = [Path(path) for path in config.styles] or [sample_file("tissue")]
-    subject = prepare(config, network, content_path, style_paths)
+    content, styles = read_image(content_path), [read_image(path) for path in style_paths]
+    course = course_of(config, network)
+    sizes = sizes_of(config, content, styles)
+    if sum(h * w for h, w in sizes) > ALWAYS_FITS:
+        require_memory(memory_needed(course, *sizes), int(config.size or 0), memory_there())
+    subject = prepare(config, course, content, styles)
     open_run = resumed_run if config.resume else new_run
     with open_run("style_transfer", config, run_dir=config.run_dir) as run:
         run.note(network.note)
@@ -164,38 +175,61 @@ def main(config: Config) -> Result:
     return result
 
 
-def prepare(config: Config, network: Network, content_path: Path, style_paths: list[Path]) -> Subject:
-    """Reads all pictures and puts layers, weights and stages together.
+def estimate(config: Config) -> Memory:
+    """What `main(config)` would need of memory, without painting.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        The bytes of its largest program.
 
     Raises:
-        InputError: if a picture cannot be read, a mask has another size than the content, or the network is neither
-            SqueezeNet nor VGG.
+        InputError: if an image or the network cannot be used.
     """
-    preset = PRESETS[config.preset] if config.preset else None
-    size, n_steps = int(config.size or 0), int(config.n_steps or 0)
-    whole = read_image(content_path)
-    content = _normalized(whole, size)
-    style_side = preset.style_size if preset else max(MIN_SIDE, round(config.style_scale * size))
-    styles = [_normalized(read_image(path), style_side) for path in style_paths]
+    config = resolved(config)
+    content = read_image(config.content or sample_file("cat"))
+    styles = [read_image(path) for path in config.styles or [sample_file("tissue")]]
+    return memory_needed(course_of(config, load_network(config.weights)), *sizes_of(config, content, styles))
+
+
+def prepare(config: Config, course: Course, whole: Picture, pictures: Sequence[Picture]) -> Subject:
+    """Brings all pictures to the run's sizes.
+
+    Args:
+        config: the settings, resolved.
+        course: of `course_of`.
+        whole: the content as it was read.
+        pictures: the styles as they were read.
+
+    Raises:
+        InputError: if a mask cannot be read or has another size than the content.
+    """
+    content = _normalized(whole, int(config.size or 0))
+    styles = [_normalized(picture, style_side(config)) for picture in pictures]
     if config.match_color:
         styles = [style.match_color(picture, content) for picture in styles]
     regions = [_region(Path(path), whole.shape[:2], (content.shape[1], content.shape[2])) for path in config.masks]
     noise = jax.random.normal(jax.random.key(config.seed), content.shape)
     begin = {"content": content, "noise": noise, "style": style.match_color(noise, styles[0])}[config.init]
-    known = jax.eval_shape(network.features_fn, content)
+    if config.preset:
+        begin = jnp.clip(begin, -style.CLAMP, style.CLAMP)
+    return Subject(course, content=content, styles=styles, regions=regions or [None] * len(styles), begin=begin)
+
+
+def course_of(config: Config, network: Network) -> Course:
+    """Layers, weights and stages: the preset's, or those that suit the network."""
+    preset = PRESETS[config.preset] if config.preset else None
+    size, n_steps = int(config.size or 0), int(config.n_steps or 0)
     if preset:
         layers = ({"features.3": 1.0}, dict(zip(PRESET_LAYERS, preset.style_weights, strict=True)))
         stages = published(size, n_steps)
-        begin = jnp.clip(begin, -style.CLAMP, style.CLAMP)
     else:
+        known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
         layers = VGG if "relu4_2" in known else SCENES if network.samples == "scenes" else SQUEEZENET
         stages = coarse_to_fine(size, config.n_scales, n_steps, config.optimizer, config.learning_rate)
-    return Subject(
-        features_fn=network.features_fn,
-        content=content,
-        styles=styles,
-        regions=regions or [None] * len(styles),
-        begin=begin,
+    return Course(
+        features_fn=network.features_fn if preset else network.painting_fn,
         stages=stages,
         targets={
             "content_layers": layers[0],
@@ -208,6 +242,19 @@ def prepare(config: Config, network: Network, content_path: Path, style_paths: l
         },
         normalize=preset is None,
     )
+
+
+def sizes_of(config: Config, content: Picture, styles: Sequence[Picture]) -> list[tuple[int, int]]:
+    """Heights and widths of the content and each style in the run's last stage."""
+    sides = [int(config.size or 0), *[style_side(config)] * len(styles)]
+    return [resized_size(picture.shape[:2], side) for picture, side in zip([content, *styles], sides, strict=True)]
+
+
+def style_side(config: Config) -> int:
+    """The short side of the styles in pixels."""
+    if config.preset:
+        return PRESETS[config.preset].style_size
+    return max(MIN_SIDE, round(config.style_scale * int(config.size or 0)))
 
 
 def resolved(config: Config) -> Config:
@@ -284,5 +331,18 @@ def _region(path: Path, whole: tuple[int, int], size: tuple[int, int]) -> Float[
     return resize(grey, size)[..., 0]
 
 
+def at_terminal(config: Config) -> Result | None:
+    """`main`, or with --dry-run only what it would need."""
+    if not config.dry_run:
+        return main(config)
+    needed, there = estimate(config), memory_there()
+    print(
+        f"{needed.total / 2**20:,.0f} MiB: {needed.arrays / 2**20:,.0f} for pictures, targets and optimiser, "
+        f"{needed.temporary / 2**20:,.0f} for features and their derivatives"
+        + ("" if there is None else f"; {there / 2**20:,.0f} MiB are there")
+    )
+    return None
+
+
 if __name__ == "__main__":
-    command(main, Config)
+    command(at_terminal, Config)

@@ -46,7 +46,8 @@ def features_fn(model: Callable) -> Callable:
     Example:
         >>> import jax.numpy as jnp
         >>> from jaxvision.backbones import squeezenet1_1
-        >>> features_fn(squeezenet1_1())(jnp.zeros((1, 32, 32, 3)))["fire2"].shape
+        >>> images = jnp.zeros((1, 32, 32, 3))
+        >>> jax.eval_shape(lambda: features_fn(squeezenet1_1())(images))["fire2"].shape
         (1, 7, 7, 128)
     """
     return jax.tree_util.Partial(_activations, model)

@@ -25,9 +25,11 @@ class Backbone(Layered):
 
     Attributes:
         head: the name of the last layer, whose width is the number of classes.
+        stem: the name of the first.
     """
 
     head: str
+    stem: str = "features.0"
 
 
 class Conv(nnx.Module):
@@ -44,10 +46,16 @@ class Conv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(features))
         self.stride = stride
         self.padding = padding
+        self.replicate = False
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
         """The convolution of x."""
-        return conv2d(x, self.kernel[...], self.bias[...], stride=self.stride, padding=self.padding)
+        padding = self.padding
+        if self.replicate:
+            size, padding = self.kernel.shape[0], 0
+            sides = (_to_ceil(length, size, self.stride) for length in x.shape[1:3])
+            x = jnp.pad(x, ((0, 0), *sides, (0, 0)), mode="edge")
+        return conv2d(x, self.kernel[...], self.bias[...], stride=self.stride, padding=padding)
 
 
 class Linear(nnx.Module):
@@ -60,6 +68,36 @@ class Linear(nnx.Module):
     def __call__(self, x: Float[Array, "n c"]) -> Float[Array, "n d"]:
         """The product with x, plus bias."""
         return x @ self.kernel[...] + self.bias[...][None]
+
+
+def with_replicated_edges(model: Backbone) -> Backbone:
+    """The same network, to which an image goes on beyond its edges as its outermost pixels.
+
+    A first convolution that pads with zeros sees a frame around every image, which a style transfer paints. Here its
+    output has `ceil(side / stride)` rows, so that a side which is a power of two stays divisible in the pools behind.
+
+    Args:
+        model: whose first layer is a `Conv`.
+
+    Returns:
+        A copy; its weights are shared.
+
+    Example:
+        >>> from jaxvision.backbones import squeezenet1_1
+        >>> images = jnp.zeros((1, 64, 64, 3))
+        >>> _, activations = jax.eval_shape(lambda: with_replicated_edges(squeezenet1_1())(images))
+        >>> activations["conv1"].shape, activations["fire2"].shape
+        ((1, 32, 32, 64), (1, 16, 16, 128))
+    """
+    copy = nnx.merge(*nnx.split(model))
+    copy.layers[model.stem].replicate = True
+    return copy
+
+
+def _to_ceil(length: int, size: int, stride: int) -> tuple[int, int]:
+    """Rows to add before and after, for ceil(length / stride) windows."""
+    missing = max(0, (-(-length // stride) - 1) * stride + size - length)
+    return missing // 2, missing - missing // 2
 
 
 def _he_normal(key: Keys, shape: tuple[int, ...]) -> Array:

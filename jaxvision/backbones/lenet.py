@@ -18,6 +18,7 @@ Activations = dict[str, Array]
 class LeNet(Backbone):
     """LeNet, `model(images) -> (logits, activations)`; see `lenet`."""
 
+    stem = "conv1"
     head = "fc2"
 
     def __init__(self, num_classes: int, *, key: Keys):

@@ -47,20 +47,23 @@ def max_pool(x: Float[Array, "n h w c"], *, size: int = 2, ceil_mode: bool = Fal
 
 
 def _max_pool_axis(x: Array, axis: int, size: int, ceil_mode: bool) -> Array:
+    """Whole pairs, then windows: a side that is divided among devices stays divided, as its pairs are."""
     length = x.shape[axis]
     n_windows = (length - size + ceil_mode) // 2 + 1
-    pairs = n_windows + (size == 3)  # a window of three reaches into the next pair
-    sides = [(0, 0)] * x.ndim
-    sides[axis] = (0, max(0, 2 * pairs - length))
-    x = jnp.pad(x, sides, constant_values=-jnp.inf)
-    x = lax.slice_in_dim(x, 0, 2 * pairs, axis=axis)
-    x = x.reshape(*x.shape[:axis], pairs, 2, *x.shape[axis + 1 :])
+    x = _pad_end(x, length % 2, axis)
+    x = x.reshape(*x.shape[:axis], -1, 2, *x.shape[axis + 1 :])
     even, odd = (jnp.squeeze(half, axis + 1) for half in lax.split(x, (1, 1), axis=axis + 1))
-    first = lax.slice_in_dim(even, 0, n_windows, axis=axis)
-    pooled = _first_max(first, lax.slice_in_dim(odd, 0, n_windows, axis=axis))
+    pooled = _first_max(even, odd)
     if size == 3:
-        pooled = _first_max(pooled, lax.slice_in_dim(even, 1, n_windows + 1, axis=axis))
-    return pooled
+        following = lax.slice_in_dim(_pad_end(even, 1, axis), 1, None, axis=axis)
+        pooled = _first_max(pooled, following)
+    return lax.slice_in_dim(pooled, 0, n_windows, axis=axis)
+
+
+def _pad_end(x: Array, n: int, axis: int) -> Array:
+    sides = [(0, 0)] * x.ndim
+    sides[axis] = (0, n)
+    return jnp.pad(x, sides, constant_values=-jnp.inf) if n else x
 
 
 def _first_max(a: Array, b: Array) -> Array:

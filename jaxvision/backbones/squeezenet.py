@@ -115,7 +115,7 @@ def squeezenet1_1(
 
     Example:
         >>> model = squeezenet1_1(num_classes=10)
-        >>> logits, activations = model(jnp.zeros((2, 32, 32, 3)))
+        >>> logits, activations = jax.eval_shape(model, jnp.zeros((2, 32, 32, 3)))
         >>> logits.shape, activations["fire4"].shape
         ((2, 10), (2, 3, 3, 256))
 

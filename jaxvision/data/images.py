@@ -156,8 +156,19 @@ def resize_image(image: UInt8[np.ndarray, "h w 3"], size: int, *, crop: bool = T
     # Cutting the square out of the source equals cutting it out of the result and never makes a huge intermediate.
     left, top = ((width - short) / 2, (height - short) / 2) if crop else (0.0, 0.0)
     box = (left, top, width - left, height - top)
-    target = (size, size) if crop else (max(round(width * size / short), 1), max(round(height * size / short), 1))
-    return np.array(Image.fromarray(image).resize(target, Image.Resampling.BICUBIC, box=box))
+    rows, columns = (size, size) if crop else resized_size((height, width), size)
+    return np.array(Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC, box=box))
+
+
+def resized_size(size: tuple[int, ...], short: int) -> tuple[int, int]:
+    """Height and width of an image whose shorter side is brought to `short` pixels, the longer one in proportion.
+
+    Example:
+        >>> resized_size((20, 30), 10)
+        (10, 15)
+    """
+    height, width = (max(round(side * short / min(size)), 1) for side in size)
+    return height, width
 
 
 def read_images(

@@ -2,6 +2,7 @@
 
 from jaxvision.style.adain import adaptive_instance_norm
 from jaxvision.style.color import keep_chroma, match_color
+from jaxvision.style.devices import divide_rows, height_mesh
 from jaxvision.style.feedforward import adain_loss, perceptual_loss
 from jaxvision.style.gram import gram_distance, gram_matrix
 from jaxvision.style.losses import content_loss, style_loss, total_variation_loss
@@ -36,9 +37,11 @@ __all__ = [
     "channel_histogram",
     "channel_moments",
     "content_loss",
+    "divide_rows",
     "gaussian_moments",
     "gram_distance",
     "gram_matrix",
+    "height_mesh",
     "keep_chroma",
     "lbfgs",
     "match_color",

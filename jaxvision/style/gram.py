@@ -42,9 +42,9 @@ def gram_matrix(
     else:
         share = weights.reshape(n, h * w, 1)
         total = jnp.sum(share, axis=1, keepdims=True)
-        share = share * (h * w / jnp.where(total > 0, total, 1)) if normalize else share
+        share = share * (float(h * w) / jnp.where(total > 0, total, 1)) if normalize else share
         products = _products(rows * share, rows)
-    return products / (h * w * c) if normalize else products
+    return products / float(h * w * c) if normalize else products
 
 
 @jax.custom_jvp

@@ -100,4 +100,4 @@ def total_variation_loss(images: Float[Array, "n h w c"], *, normalize: bool = T
     down = images[:, 1:] - images[:, :-1]  # (N, H-1, W, C)
     right = images[:, :, 1:] - images[:, :, :-1]  # (N, H, W-1, C)
     total = jnp.sum(down**2, axis=(1, 2, 3)) + jnp.sum(right**2, axis=(1, 2, 3))
-    return total / images[0].size if normalize else total
+    return total / float(images[0].size) if normalize else total

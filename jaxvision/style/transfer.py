@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.errors import InputError
 from jaxvision.pixels import ClipNormalized, PixelState, advance, check_images, evaluate, resize, start
 from jaxvision.pixels.loop import Terms, Trace
+from jaxvision.style.devices import divide_rows
 from jaxvision.style.objective import Layers, check_regions, style_problem, style_targets
 from jaxvision.style.optimizers import adam, average
 from jaxvision.style.statistic import GRAM, StyleStatistic
@@ -50,6 +52,7 @@ def transfer(
     n_steps: int | Sequence[int] = 200,
     optimizer: Any = None,
     project: Callable | None = DISPLAYABLE,
+    mesh: Mesh | None = None,
 ) -> TransferResult:
     r"""An image with the content of one picture and the style of others.
 
@@ -77,6 +80,7 @@ def transfer(
         n_steps: steps at each size, one number or one for each.
         optimizer: an optax optimiser made by `averaged`; `style.adam()` if not given.
         project: `(images, step) -> images` after each update; the default keeps images displayable.
+        mesh: of `height_mesh`: the rows of every image are divided among its devices, see `divide_rows`.
 
     Returns:
         Images, traces and final terms.
@@ -110,6 +114,8 @@ def transfer(
     state, traces = None, []
     for side, count in zip(sides, counts, strict=True):
         now, (styles_now, regions_now) = at_side(content, styles, regions, side)
+        if mesh is not None:
+            now, styles_now = divide_rows((now, styles_now), mesh)
         targets = style_targets(
             features_fn,
             now,
@@ -126,6 +132,8 @@ def transfer(
         problem = style_problem(features_fn, targets, optimizer, statistic=statistic, project=project)
         size = (now.shape[1], now.shape[2])
         state = start(problem, resize(images, size)) if state is None else rescaled(state, size)
+        if mesh is not None:
+            problem, state = divide_rows((problem, state), mesh)
         state, trace = advance(problem, state, n_steps=count)
         traces.append(trace)
         images = average(state) if project is None else project(average(state), state.step)

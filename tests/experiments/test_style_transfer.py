@@ -2,6 +2,11 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ from PIL import ExifTags, Image
 from experiments import painting, style_transfer
 from experiments.style_stages import PRESETS, coarse_to_fine, published
 from jaxvision.data import read_image
+from jaxvision.errors import InputError
 
 SMALL = {"size": 48, "n_steps": 24, "n_scales": 2}
 
@@ -144,6 +150,74 @@ def test_a_preset_has_the_courses_numbers(settings, tmp_path):
     assert [stage.end for stage in stages] == [180, 200]
     assert [stage.project.n_steps for stage in stages] == [180, 9]
     assert PRESETS["starry_night"].style_weights == (300_000, 1000, 15, 3)
+
+
+def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(style_transfer, "ALWAYS_FITS", 0)
+    monkeypatch.setattr(style_transfer, "memory_there", lambda: 50 * 2**20)
+    config = style_transfer.Config(**settings | {"size": 320}, run_dir=tmp_path / "run")
+    with pytest.raises(InputError, match=r"of 320 pixels needs 0\.\d GiB .*: the largest --size that fits is"):
+        style_transfer.main(config)
+    assert not config.run_dir.exists()
+
+
+def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
+    config = style_transfer.Config(**settings, run_dir=tmp_path / "run", dry_run=True)
+    assert style_transfer.at_terminal(config) is None
+    assert "for features and their derivatives" in capsys.readouterr().out
+    assert not config.run_dir.exists()
+    larger = dataclasses.replace(config, size=4 * SMALL["size"])
+    small, large = (style_transfer.estimate(c).temporary for c in (config, larger))
+    assert 10 < large / small < 20  # sixteen times the pixels
+
+
+PEAK = """
+import gc, sys
+from pathlib import Path
+from experiments import style_transfer
+
+def mebibytes(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
+
+def config(size):
+    return style_transfer.Config(weights=sys.argv[1], size=size, n_scales=1, n_steps=2,
+                                 run_dir=Path(sys.argv[2]) / str(size))
+
+style_transfer.main(config(96))
+gc.collect()
+Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+before = mebibytes("VmRSS")
+style_transfer.main(config(768))
+print(mebibytes("VmHWM") - before, style_transfer.estimate(config(768)).total / 2**20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of a process is read from Linux")
+def test_the_estimate_is_within_a_tenth_of_the_peak(untrained, tmp_path):
+    command = [sys.executable, "-c", PEAK, str(untrained), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    peak, estimate = map(float, done.stdout.split())
+    assert abs(estimate / peak - 1) < 0.1
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(settings, tmp_path):
+    flags = ["--weights", settings["weights"], "--content", settings["content"], "--styles", *settings["styles"]]
+    flags += ["--size", "96", "--n-steps", "120"]
+    command = [sys.executable, "-m", "experiments.style_transfer", *flags, "--run-dir"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True, cwd=Path.cwd())
+    killed = subprocess.Popen([*command, str(tmp_path / "broken")], stderr=subprocess.DEVNULL, cwd=Path.cwd())
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "broken").glob("checkpoints/step-*")):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    subprocess.run([*command, str(tmp_path / "broken"), "--resume"], check=True, capture_output=True, cwd=Path.cwd())
+    for name in ("metrics.jsonl", "pictures/stylised.png"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_sizes_double_in_area():
