@@ -72,7 +72,7 @@ def test_what_has_no_rows_stays_whole():
 
 @pytest.mark.slow
 def test_eight_devices_at_1024_px():
-    """The gradient to 1e-5, and no more than a sixth of the memory: an eighth of the features, and rows of neighbours."""
+    """The gradient to 1e-5, in less than a sixth of the memory: an eighth of the features, and neighbours' rows."""
     done = subprocess.run(
         [sys.executable, "-c", EIGHT_DEVICES], capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
