@@ -29,6 +29,20 @@ def prefers_patches(height: int, width: int, channels: int, taps: int, stride: i
     return jax.default_backend() == "cpu" and patch_values <= MAX_PATCH_VALUES
 
 
+def prefers_blocks(channels: int, features: int, taps: int) -> bool:
+    """Whether a convolution is faster between blocks of pixels: on a CPU, with a large kernel and an image at an end.
+
+    Args:
+        channels: of the input.
+        features: of the output.
+        taps: positions of the kernel.
+
+    Returns:
+        True for blocks.
+    """
+    return jax.default_backend() == "cpu" and min(channels, features) <= 4 and taps >= 49
+
+
 def chunk_size(n: int, height: int, width: int) -> int:
     """How many images go through a network at a time: on a CPU as many as its cache holds, elsewhere all of them.
 

@@ -4,7 +4,7 @@
 """
 
 from jaxvision.backbones.classifier import features_fn, logits_fn
-from jaxvision.backbones.convolution import conv2d, conv_direct, conv_patches, conv_pointwise, relu
+from jaxvision.backbones.convolution import conv2d, conv_blocks, conv_direct, conv_patches, conv_pointwise, relu
 from jaxvision.backbones.layers import Conv, Layered, with_replicated_edges
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
@@ -19,6 +19,7 @@ __all__ = [
     "LeNet",
     "SqueezeNet",
     "conv2d",
+    "conv_blocks",
     "conv_direct",
     "conv_patches",
     "conv_pointwise",

@@ -1,21 +1,25 @@
 r"""Convolution, in the form that is fastest where it runs (`forms` chooses).
 
-Three forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u}$ over the kernel's taps $u$:
+Four forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u}$ over the kernel's taps $u$:
 
 - *pointwise*: a 1x1 kernel is one matrix product over pixels, everywhere.
 - *patches* (CPU): the k*k shifted copies of x side by side, then one matrix product. Nine times the activations of a
   3x3 kernel, so only while they fit the processor's cache.
+- *blocks* (CPU): 4 x 4 pixels side by side as channels, for large kernels that read or write an image of few.
 - *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxvision.forms import prefers_patches
+from jaxvision.forms import prefers_blocks, prefers_patches
+
+BLOCK = 4
 
 
 def conv2d(
@@ -47,6 +51,8 @@ def conv2d(
     kh, kw, c, _ = kernel.shape
     if (kh, kw, stride, padding) == (1, 1, 1, 0):
         return conv_pointwise(x, kernel, bias)
+    if stride == 1 and prefers_blocks(c, kernel.shape[-1], kh * kw):
+        return conv_blocks(x, kernel, bias, padding=padding)
     by_patches = prefers_patches(x.shape[1], x.shape[2], c, kh * kw, stride)
     return (conv_patches if by_patches else conv_direct)(x, kernel, bias, stride=stride, padding=padding)
 
@@ -80,6 +86,47 @@ def conv_patches(
     ]
     patches = jnp.concatenate(taps, axis=-1).reshape(-1, kh * kw * c)  # (n*oh*ow, kh*kw*c)
     return (patches @ kernel.reshape(-1, d) + bias[None]).reshape(n, oh, ow, d)
+
+
+def conv_blocks(
+    x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c d"], bias: Float[Array, " d"], *, padding: int = 0
+) -> Float[Array, "n oh ow d"]:
+    """`conv2d` of stride 1 between blocks of 4 x 4 pixels, each a pixel of 16 times the channels.
+
+    Where an image has three channels, kernels of the compiler leave most of a vector register idle. A block's kernel
+    has zeros where an output pixel does not look, about two in five of a 9 x 9 one, and is many times as fast.
+    """
+    kh, kw, c, d = kernel.shape
+    n, h, w, _ = x.shape
+    size = (h + 2 * padding - kh + 1, w + 2 * padding - kw + 1)
+    rows, columns = (-(-length // BLOCK) for length in size)
+    reach = [-(-(BLOCK - 1 + length) // BLOCK) for length in (kh, kw)]  # blocks that an output block looks at
+    sides = [
+        (padding, BLOCK * (count + taps - 1) - length - padding)
+        for count, taps, length in zip((rows, columns), reach, (h, w), strict=True)
+    ]
+    x = jnp.pad(x, ((0, 0), *sides, (0, 0)))
+    x = x.reshape(n, rows + reach[0] - 1, BLOCK, columns + reach[1] - 1, BLOCK, c)
+    x = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, *x.shape[1:4:2], BLOCK**2 * c)
+    y = conv_direct(x, _between_blocks(kernel, reach), jnp.tile(bias, BLOCK**2))
+    y = y.reshape(n, rows, columns, BLOCK, BLOCK, d).transpose(0, 1, 3, 2, 4, 5)
+    return y.reshape(n, BLOCK * rows, BLOCK * columns, d)[:, : size[0], : size[1]]
+
+
+def _between_blocks(kernel: Array, reach: Sequence[int]) -> Array:
+    """The kernel shifted to each of a block's pixels, `(taps, taps, 16 c, 16 d)`."""
+    for axis, taps in zip((0, 2), reach, strict=True):  # the second pair of axes comes after the first's shifts
+        free = BLOCK * taps - kernel.shape[axis]
+        sides = [(0, 0)] * kernel.ndim
+        shifted = []
+        for shift in range(BLOCK):
+            sides[axis] = (shift, free - shift)
+            shifted.append(jnp.pad(kernel, sides))
+        kernel = jnp.stack(shifted, axis=axis)
+    _, height, _, width, c, d = kernel.shape  # (4, 4 taps, 4, 4 taps, c, d)
+    kernel = kernel.reshape(BLOCK, height // BLOCK, BLOCK, BLOCK, width // BLOCK, BLOCK, c, d)
+    kernel = kernel.transpose(1, 4, 2, 5, 6, 0, 3, 7)  # (taps, taps, 4, 4, c, 4, 4, d)
+    return kernel.reshape(*kernel.shape[:2], BLOCK**2 * c, BLOCK**2 * d)
 
 
 def conv_direct(

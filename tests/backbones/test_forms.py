@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxvision.backbones import conv_direct, conv_patches, conv_pointwise, max_pool, relu
+from jaxvision.backbones import conv_blocks, conv_direct, conv_patches, conv_pointwise, max_pool, relu
 from jaxvision.errors import InputError
 
 
@@ -25,6 +25,11 @@ def test_forms_of_convolution_agree(size, stride, padding, side):
         np.testing.assert_allclose(patches, direct, rtol=1e-12, atol=1e-12)
         for ours, theirs in zip(pull_patches(direct), pull_direct(direct), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
+        if stride == 1:
+            blocks, pull_blocks = jax.vjp(lambda *a: conv_blocks(*a, padding=padding), x, kernel, bias)
+            np.testing.assert_allclose(blocks, direct, rtol=1e-12, atol=1e-12)
+            for ours, theirs in zip(pull_blocks(direct), pull_direct(direct), strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
         if size == 1:
             np.testing.assert_allclose(conv_pointwise(x, kernel, bias), direct, rtol=1e-12, atol=1e-12)
 
