@@ -1,6 +1,26 @@
-"""From an image to a sentence: words as integers, and the loss of a caption."""
+"""From an image to a sentence: words as integers, the loss of a caption, and decoding.
 
+A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))`.
+"""
+
+from jaxvision.captioning.beam import BeamDecoded, beam_search
+from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.losses import temporal_softmax_loss
+from jaxvision.captioning.sampling import sample
 from jaxvision.captioning.vocabulary import END, NULL, START, UNK, Vocabulary
 
-__all__ = ["END", "NULL", "START", "UNK", "Vocabulary", "temporal_softmax_loss"]
+__all__ = [
+    "END",
+    "NEVER_CHOSEN",
+    "NULL",
+    "START",
+    "UNK",
+    "BeamDecoded",
+    "Decoded",
+    "Vocabulary",
+    "beam_search",
+    "greedy",
+    "log_prob",
+    "sample",
+    "temporal_softmax_loss",
+]

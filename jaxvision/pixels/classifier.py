@@ -1,5 +1,6 @@
 """What every method asks of a classifier: any function from images `(N, H, W, C)` to logits `(N, K)`."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,8 +18,9 @@ def pytree_function(function: Callable) -> Callable:
     """The same function as a pytree, so that it can be an argument of a compiled program.
 
     A function which is a pytree already (a `jax.tree_util.Partial` over weights, a Flax or Equinox module) is returned
-    as it is: its weights stay inputs of the program. An ordinary Python function or closure has no weights to offer;
-    it becomes part of the program, which is compiled again for every *new* function object.
+    as it is: its weights stay inputs of the program; so do those of a pytree whose method it is. An ordinary Python
+    function or closure has no weights to offer; it becomes part of the program, which is compiled again for every *new*
+    function object.
 
     Args:
         function: anything callable.
@@ -31,7 +33,16 @@ def pytree_function(function: Callable) -> Callable:
         []
         >>> jax.tree.leaves(pytree_function(jax.tree_util.Partial(jnp.add, 1.0)))
         [1.0]
+        >>> from typing import NamedTuple
+        >>> class Scale(NamedTuple):
+        ...     factor: float
+        ...     def apply(self, images):
+        ...         return self.factor * images
+        >>> jax.tree.leaves(pytree_function(Scale(2.0).apply))
+        [2.0]
     """
+    if inspect.ismethod(function) and not jax.tree_util.all_leaves([function.__self__]):
+        return jax.tree_util.Partial(function.__func__, function.__self__)
     is_leaf = jax.tree_util.all_leaves([function])
     return jax.tree_util.Partial(function) if is_leaf and callable(function) else function
 
