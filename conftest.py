@@ -17,6 +17,23 @@ if importlib.util.find_spec("torch") is None:
     collect_ignore = ["experiments/peers.py", "tests/backbones/networks_in_torch.py"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that looks into the reader's home is marked `data`."""
+    for item in items:
+        if "user_home" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_let_go():
+    """Every compiled program holds some memory maps, and Linux gives a process 65,530: beyond, it ends by a signal."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 10_000:
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def user_home() -> Path:
     """The reader's own JAXVISION_HOME, for tests that need real data; skips where the variable is not set."""

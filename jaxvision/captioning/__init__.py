@@ -1,9 +1,10 @@
-"""From an image to a sentence: words as integers, the loss of a caption, and decoding.
+"""From an image to a sentence: words as integers, the captioner, the loss of a caption, and decoding.
 
-A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))`.
+A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))`, such as a captioner's `step`.
 """
 
 from jaxvision.captioning.beam import BeamDecoded, beam_search
+from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.losses import temporal_softmax_loss
 from jaxvision.captioning.sampling import sample
@@ -16,9 +17,12 @@ __all__ = [
     "START",
     "UNK",
     "BeamDecoded",
+    "Captioner",
     "Decoded",
     "Vocabulary",
     "beam_search",
+    "caption_loss",
+    "captioner",
     "greedy",
     "log_prob",
     "sample",

@@ -215,13 +215,7 @@ def captioning_loss(
         >>> jnp.exp(loss / 2).round()  # two words of five
         Array(5., dtype=float32)
     """
-    forward = _of_cell(cell_type, rnn_forward, lstm_forward)
-    read, said = captions[:, :-1], captions[:, 1:]  # (N, T-1) each
-    h0 = features @ params["W_proj"] + params["b_proj"][None]  # (N, H)
-    x = word_embedding_forward(read, params["W_embed"])  # (N, T-1, W)
-    h = forward(x, h0, params["Wx"], params["Wh"], params["b"])  # (N, T-1, H)
-    scores = temporal_affine_forward(h, params["W_vocab"], params["b_vocab"])  # (N, T-1, V)
-    return temporal_softmax_loss(scores, said, said != null)
+    return captioning.caption_loss(_captioner(params, cell_type), features, captions, null=null)
 
 
 @functools.partial(jax.jit, static_argnames=("cell_type", "max_length"))
@@ -257,32 +251,28 @@ def caption_sample(
         >>> caption_sample(params, jnp.ones((1, 4)), cell_type="rnn", start=1, max_length=3)
         Array([[3, 3, 3]], dtype=int32)
     """
-    cell = RecurrentParams(params["Wx"], params["Wh"], params["b"])
-    h0 = features @ params["W_proj"] + params["b_proj"][None]  # (N, H)
-    advance, begin = _of_cell(cell_type, (_rnn_sampled, h0), (_lstm_sampled, LSTMState(h0, jnp.zeros_like(h0))))
+    model = _captioner(params, cell_type)
 
-    def step(carry, _):
-        state, words = carry
-        state, h = advance(cell, state, params["W_embed"][words])  # (N, H)
-        scores = h @ params["W_vocab"] + params["b_vocab"][None]  # (N, V)
+    def step(state, _):
+        carry, scores = model.step(*state)  # (N, V)
         words = jnp.argmax(scores, axis=1).astype(jnp.int32)
-        return (state, words), words
+        return (carry, words), words
 
-    words0 = jnp.full(features.shape[0], start, jnp.int32)
-    return jax.lax.scan(step, (begin, words0), length=max_length)[1].T
-
-
-def _rnn_sampled(cell: RecurrentParams, h: Array, x: Array) -> tuple[Array, Array]:
-    h = rnn_step(cell, h, x)
-    return h, h
+    begin = (model.start(features), jnp.full(features.shape[0], start, jnp.int32))
+    return jax.lax.scan(step, begin, length=max_length)[1].T
 
 
-def _lstm_sampled(cell: RecurrentParams, state: LSTMState, x: Array) -> tuple[LSTMState, Array]:
-    state = lstm_step(cell, state, x)
-    return state, state.h
-
-
-def _of_cell(cell_type: str, for_rnn, for_lstm):
+def _captioner(params: Mapping[str, Array], cell_type: str) -> captioning.Captioner:
     if cell_type not in ("rnn", "lstm"):
         raise InputError(f'cell_type must be "rnn" or "lstm", got {cell_type!r}')
-    return for_rnn if cell_type == "rnn" else for_lstm
+    model = captioning.Captioner(
+        W_proj=params["W_proj"],
+        b_proj=params["b_proj"],
+        W_embed=params["W_embed"],
+        recurrent=RecurrentParams(params["Wx"], params["Wh"], params["b"]),
+        W_vocab=params["W_vocab"],
+        b_vocab=params["b_vocab"],
+    )
+    if model.cell != cell_type:
+        raise InputError(f"the parameters are those of {model.cell!r} by their shapes, and cell_type is {cell_type!r}")
+    return model

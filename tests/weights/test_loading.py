@@ -66,6 +66,7 @@ def test_without_torch_nothing_is_downloaded_and_the_way_is_shown(own_home, with
         assert expected in str(raised.value)
 
 
+@pytest.mark.peers
 def test_another_file_under_the_published_name_is_not_opened(own_home):
     pytest.importorskip("torch", reason="without PyTorch the way ends earlier")
     (own_home / "weights").mkdir()
@@ -84,6 +85,7 @@ def test_the_manifest_is_consistent():
         assert 0 < entry.top1 < entry.top5 < 100
 
 
+@pytest.mark.peers
 def test_a_published_file_that_changed_keeps_its_distance(own_home, site, monkeypatch):
     pytest.importorskip("torch", reason="without PyTorch the way ends earlier")
     folder, url = site

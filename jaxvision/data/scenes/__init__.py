@@ -3,6 +3,7 @@
 from jaxvision.data.scenes.captions import CAPTION_WORDS, describe
 from jaxvision.data.scenes.render import render_scene, scene_batch
 from jaxvision.data.scenes.sample import largest_object, sample_scene, scene_label, split_key
+from jaxvision.data.scenes.truth import CLAIM_KINDS, Claim, judge
 from jaxvision.data.scenes.vocabulary import (
     BACKGROUNDS,
     COLORS,
@@ -17,14 +18,17 @@ from jaxvision.data.scenes.vocabulary import (
 __all__ = [
     "BACKGROUNDS",
     "CAPTION_WORDS",
+    "CLAIM_KINDS",
     "COLORS",
     "MAX_OBJECTS",
     "SCENE_CLASS_NAMES",
     "SHAPES",
     "SIZES",
     "TEXTURES",
+    "Claim",
     "Scene",
     "describe",
+    "judge",
     "largest_object",
     "render_scene",
     "sample_scene",

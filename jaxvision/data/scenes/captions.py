@@ -2,45 +2,34 @@
 
 import itertools
 import zlib
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from jaxvision.data.scenes.grammar import (
+    COMPARATIVES,
+    FRAMES,
+    NUMBERS,
+    PLURALS,
+    SIDES,
+    Thing,
+    article,
+    counted,
+    relations,
+    smallest_is_clear,
+    things_in,
+)
 from jaxvision.data.scenes.vocabulary import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
 from jaxvision.errors import InputError
 
-_NUMBERS = ("one", "two", "three", "four")
-_PLURALS = {word: f"{word}es" if word.endswith("s") else f"{word}s" for word in (*SHAPES, "object")}
-_SIDES = ("to the left of", "to the right of", "above", "below")
-_COMPARATIVES = {"largest": "larger", "smallest": "smaller"}
-_FRAMES = ("", "there is", "this is", "a picture of", "an image of")
-
 CAPTION_WORDS = tuple(
     sorted(
-        {*SHAPES, *COLORS, *SIZES, *TEXTURES, *BACKGROUNDS, *_NUMBERS, *_PLURALS, *_PLURALS.values()}
+        {*SHAPES, *COLORS, *SIZES, *TEXTURES, *BACKGROUNDS, *NUMBERS, *PLURALS, *PLURALS.values()}
         | {"a", "an", "the", "and", "is", "are", "there", "with", "on", "of", "in", "front", "behind", "background"}
-        | {*_COMPARATIVES, *_COMPARATIVES.values()}
-        | set(" ".join((*_SIDES, *_FRAMES)).split())
+        | {*COMPARATIVES, *COMPARATIVES.values()}
+        | set(" ".join((*SIDES, *FRAMES)).split())
     )
 )
-
-# What makes a relation plain to see: centres this far apart (image sides) and not just as far the other way;
-# this share of an object covered by the one in front of it.
-_APART, _ASKEW, _COVERED = 0.15, 0.7, 0.1
-
-
-class _Thing(NamedTuple):
-    """One object in words, with where it is."""
-
-    size: str
-    texture: str
-    color: str
-    shape: str
-    x: float
-    y: float
-    scale: float
 
 
 def describe(scene: Scene) -> tuple[str, str, str, str, str]:
@@ -72,7 +61,7 @@ def describe(scene: Scene) -> tuple[str, str, str, str, str]:
             "take one out with jax.tree.map(lambda field: field[i], scenes)"
         )
     scene = jax.device_get(scene)
-    things = _things(scene)
+    things = things_in(scene)
     rng = np.random.default_rng(_content_seed(scene))
     n = len(things)
     largest = max(range(n), key=lambda i: things[i].scale)
@@ -96,21 +85,6 @@ def describe(scene: Scene) -> tuple[str, str, str, str, str]:
     return first, second, third, fourth, fifth
 
 
-def _things(scene: Scene) -> list[_Thing]:
-    return [
-        _Thing(
-            SIZES[scene.size[i]],
-            TEXTURES[scene.texture[i]],
-            COLORS[scene.color[i]],
-            SHAPES[scene.shape[i]],
-            float(scene.center[i, 0]),
-            float(scene.center[i, 1]),
-            float(scene.scale[i]),
-        )
-        for i in range(int(scene.count))
-    ]
-
-
 def _content_seed(scene: Scene) -> int:
     """A number that follows from what the scene shows, coarse enough to be the same on every machine."""
     positions = np.round(scene.center * 50).astype(np.int64)
@@ -118,55 +92,43 @@ def _content_seed(scene: Scene) -> int:
     return zlib.crc32(np.concatenate([np.ravel(field).astype("<i8") for field in fields]).tobytes())
 
 
-def _article(words: str) -> str:
-    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
-
-
-def _counted(number: int, words: str) -> str:
-    """`words` end in a noun: "a red ring", "two red rings"."""
-    if number == 1:
-        return _article(words)
-    *adjectives, noun = words.split()
-    return " ".join([_NUMBERS[number - 1], *adjectives, _PLURALS[noun]])
-
-
-def _words(rng: np.random.Generator, thing: _Thing, *, use_size: bool = True) -> str:
+def _words(rng: np.random.Generator, thing: Thing, *, use_size: bool = True) -> str:
     """Some of what is to be said about an object, in English order: size, texture, colour, shape."""
     keep = rng.random(3) < (0.4 * use_size, 0.5, 0.85)
     adjectives = [word for word, kept in zip(thing[:3], keep, strict=True) if kept]
     return " ".join([*adjectives, thing.shape])
 
 
-def _matches(thing: _Thing, words: str) -> bool:
+def _matches(thing: Thing, words: str) -> bool:
     return set(words.split()) <= set(thing[:4])
 
 
-def _mention(rng: np.random.Generator, things: Sequence[_Thing], i: int) -> str:
+def _mention(rng: np.random.Generator, things: list[Thing], i: int) -> str:
     """ "a" or, of the only one of its kind, sometimes "the"."""
     words = _words(rng, things[i])
     unique = sum(_matches(other, words) for other in things) == 1
-    return f"the {words}" if unique and rng.random() < 0.35 else _article(words)
+    return f"the {words}" if unique and rng.random() < 0.35 else article(words)
 
 
 def _framed(rng: np.random.Generator, words: str) -> str:
-    return f"{rng.choice(_FRAMES)} {words}".strip()
+    return f"{rng.choice(FRAMES)} {words}".strip()
 
 
-def _one_object(rng: np.random.Generator, things: Sequence[_Thing], i: int) -> str:
+def _one_object(rng: np.random.Generator, things: list[Thing], i: int) -> str:
     """ "there is a large striped red ring"."""
-    return _framed(rng, _article(_words(rng, things[i])))
+    return _framed(rng, article(_words(rng, things[i])))
 
 
-def _setting(rng: np.random.Generator, things: Sequence[_Thing], largest: int, background: str) -> str:
+def _setting(rng: np.random.Generator, things: list[Thing], largest: int, background: str) -> str:
     """ "a red ring on a cloudy background", "three objects on a plain background"."""
     if rng.random() < 0.25:
-        subject = "one object" if len(things) == 1 else _counted(len(things), "object")
+        subject = "one object" if len(things) == 1 else counted(len(things), "object")
     else:
-        subject = _article(_words(rng, things[largest]))
-    return f"{subject} {rng.choice(('on', 'in front of'))} {_article(background)} background"
+        subject = article(_words(rng, things[largest]))
+    return f"{subject} {rng.choice(('on', 'in front of'))} {article(background)} background"
 
 
-def _inventory(rng: np.random.Generator, things: Sequence[_Thing]) -> str:
+def _inventory(rng: np.random.Generator, things: list[Thing]) -> str:
     """ "a picture with two red rings and a star": every object, those that share their words together."""
     parts = ((3,), (2, 3), (2, 3), (1, 3), (0, 3), (0, 2, 3))[rng.integers(6)]
     groups: dict[str, int] = {}
@@ -175,39 +137,29 @@ def _inventory(rng: np.random.Generator, things: Sequence[_Thing]) -> str:
         groups[words] = groups.get(words, 0) + 1
     # The bigger a group, the earlier: "two rings and a star" rather than "a star and two rings".
     listed = sorted(groups.items(), key=lambda item: -item[1])
-    text = " and ".join(_counted(number, words) for words, number in listed)
+    text = " and ".join(counted(number, words) for words, number in listed)
     verb = "is" if listed[0][1] == 1 else "are"
     return str(rng.choice((text, f"there {verb} {text}", f"a picture with {text}", f"an image with {text}")))
 
 
-def _extreme(rng: np.random.Generator, things: Sequence[_Thing]) -> str:
+def _extreme(rng: np.random.Generator, things: list[Thing]) -> str:
     """ "the largest object is a red ring", "the largest of the three objects is a red ring"."""
     ranked = sorted(things, key=lambda thing: thing.scale)
-    # Small objects differ little in size: name the smallest only where it is the only small one.
-    clear = ranked[0].size == "small" and ranked[1].size == "large"
-    word, thing = ("smallest", ranked[0]) if clear and rng.random() < 0.5 else ("largest", ranked[-1])
+    smallest = smallest_is_clear(things) and rng.random() < 0.5
+    word, thing = ("smallest", ranked[0]) if smallest else ("largest", ranked[-1])
     if rng.random() < 0.5:
         subject = f"{word} object"
     elif len(things) == 2:
-        subject = f"{_COMPARATIVES[word]} of the two objects"
+        subject = f"{COMPARATIVES[word]} of the two objects"
     else:
-        subject = f"{word} of the {_counted(len(things), 'object')}"
-    return f"the {subject} is {_article(_words(rng, thing, use_size=False))}"
+        subject = f"{word} of the {counted(len(things), 'object')}"
+    return f"the {subject} is {article(_words(rng, thing, use_size=False))}"
 
 
-def _relation(rng: np.random.Generator, things: Sequence[_Thing], hidden: np.ndarray) -> str | None:
+def _relation(rng: np.random.Generator, things: list[Thing], hidden: np.ndarray) -> str | None:
     """ "the red ring is above a small star", "a star in front of a ring"; None if no two objects are in a clear one."""
-    found = []
-    for i, j in itertools.permutations(range(len(things)), 2):
-        dx, dy = things[i].x - things[j].x, things[i].y - things[j].y
-        if abs(dx) >= _APART and abs(dy) <= _ASKEW * abs(dx):
-            found.append((i, _SIDES[0 if dx < 0 else 1], j))
-        if abs(dy) >= _APART and abs(dx) <= _ASKEW * abs(dy):
-            found.append((i, _SIDES[2 if dy < 0 else 3], j))
-        if hidden[j, i] >= _COVERED:
-            found.append((i, "in front of", j))
-        if hidden[i, j] >= _COVERED:
-            found.append((i, "behind", j))
+    pairs = itertools.permutations(range(len(things)), 2)
+    found = [(i, relation, j) for i, j in pairs for relation in relations(things, hidden, i, j)]
     if not found:
         return None
     i, relation, j = found[rng.integers(len(found))]
