@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -53,7 +53,30 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         ((8, 12, 3), [128, 128, 128])
     """
     path = Path(path)
-    with _opened(path) as stream, warnings.catch_warnings():
+    with _opened(path) as stream:
+        return decode_image(stream, path)
+
+
+def decode_image(stream: IO[bytes], name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """As `read_image`, of a file that is open already or lies in memory.
+
+    Args:
+        stream: the encoded image, say `io.BytesIO(data)`.
+        name: what errors call it.
+
+    Returns:
+        `(h, w, 3)` RGB in [0, 255].
+
+    Raises:
+        InputError: if it is no image, damaged, too small, too large or too elongated.
+
+    Example:
+        >>> decode_image(io.BytesIO(b"GIF8"), "cat.gif")
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: cat.gif is not an image that can be read: expected JPEG, PNG, GIF, WebP, BMP, TIFF or PPM
+    """
+    path = Path(name)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of oddities in files; the reader cannot do anything about them
         try:
             with Image.open(stream, formats=_FORMATS) as image:
