@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 from jaxvision.data.captions.coco_files import YEARS, annotation_file, karpathy_file, picture_place
-from jaxvision.data.captions.coco_json import KARPATHY_SPLITS, CocoRecord, read_coco_json, read_karpathy_json
+from jaxvision.data.captions.coco_json import CocoRecord, read_coco_json, read_karpathy_json
 from jaxvision.data.captions.pictures import Pictures
 from jaxvision.data.captions.record import CaptionedImage
 from jaxvision.data.images import decode_image

@@ -43,7 +43,8 @@ def read_coco_json(path: str | os.PathLike[str], *, member: str | None = None) -
 
     Example:
         >>> import tempfile
-        >>> content = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": [{"image_id": 7, "caption": "A cat."}]}
+        >>> content = {"images": [{"id": 7, "file_name": "a.jpg"}]}
+        >>> content["annotations"] = [{"image_id": 7, "caption": "A cat."}]
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = Path(folder, "captions.json").write_text(json.dumps(content))
         ...     read_coco_json(Path(folder, "captions.json"))
@@ -120,8 +121,8 @@ def read_karpathy_json(
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{named} is not Karpathy's split file of COCO: expected a list 'images' (split, filepath, filename, cocoid, "
-            "sentences); get dataset_coco.json"
+            f"{named} is not Karpathy's split file of COCO: expected a list 'images' (split, filepath, filename, "
+            "cocoid, sentences); get dataset_coco.json"
         ) from error
     if not records:
         raise InputError(f"{named} has no picture of the split {split}: get a whole copy of dataset_coco.json")

@@ -29,6 +29,7 @@ class CaptionedImages(Protocol):
     Attributes:
         names: `(n,)` what the pictures are called, each different.
         captions: `(n,)` the captions of each.
+        identity: says which pictures and captions these are: another text where one of them is another.
     """
 
     @property
@@ -39,6 +40,11 @@ class CaptionedImages(Protocol):
     @property
     def captions(self) -> Sequence[tuple[str, ...]]:
         """The captions of each picture."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Which pictures and captions these are."""
         ...
 
     def __len__(self) -> int: ...
