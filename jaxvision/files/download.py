@@ -23,9 +23,10 @@ def fetch(file: PublishedFile, *, attempts: int = 5, timeout: float = 30.0, paus
 
     A file that is already there is taken as it is, whatever its digest: it may be the user's own copy, and hashing half
     a gigabyte at every start would cost seconds; `verify` checks one on request. A download is always checked before it
-    gets its name, or, where no digest is published, its SHA-256 is recorded. It goes to `NAME.part`, which stays when the transfer breaks, so that the next try, now or in another
-    run, asks only for the rest. A download with the wrong digest is kept as `NAME.mismatch`. One process downloads at a
-    time, others wait for it and share the result.
+    gets its name; where no digest is published, its SHA-256 is recorded as `NAME.sha256` instead. It goes to
+    `NAME.part`, which stays when the transfer breaks, so that the next try, now or in another run, asks only for the
+    rest. A download with the wrong digest is kept as `NAME.mismatch`. One process downloads at a time, others wait for
+    it and share the result.
 
     Args:
         file: what is wanted.

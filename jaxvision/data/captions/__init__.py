@@ -7,6 +7,7 @@ from jaxvision.data.captions.course import COURSE_PACK, CourseCaptions, course_c
 from jaxvision.data.captions.features import CachedFeatures, cached_features, weights_digest
 from jaxvision.data.captions.record import CaptionedImage, CaptionedImages
 from jaxvision.data.captions.scenes import CaptionedScenes, captioned_scenes
+from jaxvision.data.captions.stream import Feeding, image_stream, measure_feeding
 
 __all__ = [
     "COCO_FILES",
@@ -18,10 +19,13 @@ __all__ = [
     "CocoCaptions",
     "CocoRecord",
     "CourseCaptions",
+    "Feeding",
     "cached_features",
     "captioned_scenes",
     "coco_captions",
     "course_captions",
+    "image_stream",
+    "measure_feeding",
     "read_coco_json",
     "read_karpathy_json",
     "weights_digest",

@@ -95,7 +95,7 @@ def course_captions(split: str, *, features: str = "fc7_pca", folder: str = "coc
     _check_captions(caption_file, captions, len(words), word_file)
     if len(indices) != len(captions):
         raise InputError(
-            f"{caption_file} has {len(captions):,} captions and {len(indices):,} picture indices: get a whole copy of it"
+            f"{caption_file} has {len(captions):,} captions and {len(indices):,} picture indices: get a whole copy"
         )
     if indices.min() < 0 or indices.max() >= len(table):
         raise InputError(
@@ -175,8 +175,8 @@ def _words(path: Path) -> tuple[str, ...]:
         ) from error
     if words[:4] != _SPECIAL_WORDS or known != {word: index for index, word in enumerate(words)}:
         raise InputError(
-            f"{path} contradicts itself: expected distinct words, {' '.join(_SPECIAL_WORDS)} first, and 'word_to_idx' to "
-            "be the inverse of 'idx_to_word'; get a whole copy of it"
+            f"{path} contradicts itself: expected distinct words, {' '.join(_SPECIAL_WORDS)} first, and 'word_to_idx' "
+            "to be the inverse of 'idx_to_word'; get a whole copy of it"
         )
     return tuple(words)
 
@@ -192,8 +192,8 @@ def _check_captions(path: Path, captions: Int32[np.ndarray, "n time"], n_words: 
     whole = (captions[:, 0] == start) & np.all((captions == null) == after, axis=1)
     if not whole.all():
         raise InputError(
-            f"caption {np.argmin(whole)} in {path} is not <START> words <END>, with <NULL> after it: get a whole copy of "
-            "it"
+            f"caption {np.argmin(whole)} in {path} is not <START> words <END>, with <NULL> after it: get a whole "
+            "copy of it"
         )
     if (lengths == 1).any():
         raise InputError(f"caption {np.argmax(lengths == 1)} in {path} is empty: every caption needs a word")

@@ -113,16 +113,15 @@ def cached_features(
         >>> from jaxvision.data.captions import captioned_scenes
         >>> scenes, weights = captioned_scenes("train", 3, size=16, batch_size=4), np.float32(2)
         >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, JAXVISION_HOME=folder):
-        ...     cached = cached_features(
-        ...         scenes, lambda x: weights * x.mean((1, 2)), weights, preprocessing="mean colour", size=16, batch_size=2
-        ...     )
+        ...     brightness = lambda x: weights * x.mean((1, 2))
+        ...     cached = cached_features(scenes, brightness, weights, preprocessing="mean", size=16, batch_size=2)
         ...     cached.load().shape, cached.skipped
         ((3, 3), {})
     """
     if not preprocessing.strip() or min(size, batch_size, threads) < 1:
         raise InputError(
-            f"cannot cache features of preprocessing {preprocessing!r}, size {size}, batch size {batch_size}, {threads} "
-            "threads: say in words how the images are prepared, and choose positive numbers"
+            f"cannot cache features of preprocessing {preprocessing!r}, size {size}, batch size {batch_size}, "
+            f"{threads} threads: say in words how the images are prepared, and choose positive numbers"
         )
     key = {
         "format": _FORMAT,
@@ -193,7 +192,8 @@ def _write(
         from array_record.python.array_record_module import ArrayRecordWriter  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InputError(
-            f'features are kept in array_record files, which cannot be imported ({error}): pip install "jaxvision[coco]"'
+            f"features are kept in array_record files, which cannot be imported ({error}): "
+            'pip install "jaxvision[coco]"'
         ) from error
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     beside.mkdir()

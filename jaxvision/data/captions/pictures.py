@@ -77,6 +77,6 @@ class Pictures:
         missing = [name for name in names if name not in self.marks]
         if missing:
             raise InputError(
-                f"{len(missing):,} of the {len(names):,} pictures that {said_by} lists are not in {self.place} (first of "
-                f"all {missing[0]}): get a whole copy of the pictures, or a caption file that belongs to them"
+                f"{len(missing):,} of the {len(names):,} pictures that {said_by} lists are not in {self.place} (first "
+                f"of all {missing[0]}): get a whole copy of the pictures, or a caption file that belongs to them"
             )

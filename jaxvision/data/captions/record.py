@@ -1,7 +1,7 @@
 """What every source of captioned images gives out."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, SupportsIndex
+from typing import NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,6 +21,7 @@ class CaptionedImage(NamedTuple):
     captions: tuple[str, ...]
 
 
+@runtime_checkable
 class CaptionedImages(Protocol):
     """A sequence of captioned images, drawn or decoded when asked for; names and captions are there at once.
 
