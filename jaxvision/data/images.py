@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +56,7 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         return decode_image(stream, path)
 
 
-def decode_image(stream: IO[bytes], name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(stream: io.BufferedIOBase, name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
     """As `read_image`, of a file that is open already or lies in memory.
 
     Args:
@@ -98,7 +97,7 @@ def decode_image(stream: IO[bytes], name: str | os.PathLike[str]) -> UInt8[np.nd
             ) from error
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     if path.is_dir():
         raise InputError(f"{path} is a folder where an image file was expected: name a file in it")
     if not path.exists():

@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Float32, PyTree, Shaped
+from jaxtyping import Array, Float, Float32, PyTree
 
 from jaxvision.data.captions.record import CaptionedImages
 from jaxvision.data.images import resize_image
@@ -76,7 +76,7 @@ class CachedFeatures:
 def cached_features(
     images: CaptionedImages,
     features_fn: Callable[[Float32[np.ndarray, "batch size size 3"]], Float[Array, "batch ..."]],
-    weights: PyTree[Shaped[Array, "..."] | Shaped[np.ndarray, "..."]],
+    weights: PyTree,
     *,
     preprocessing: str,
     size: int = 224,
@@ -143,7 +143,7 @@ def cached_features(
     return _open(path, computed)
 
 
-def weights_digest(weights: PyTree[Shaped[Array, "..."] | Shaped[np.ndarray, "..."]]) -> str:
+def weights_digest(weights: PyTree) -> str:
     """The SHA-256 of all arrays of a model, with their names, shapes and types.
 
     Args:
