@@ -30,7 +30,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxvision.captioning.decoding import NEVER_CHOSEN
-from jaxvision.captioning.steps import Words, check_step, log_softmax, may_be_chosen
+from jaxvision.captioning.steps import Sizes, Words, check_step, log_softmax, may_be_chosen
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
 from jaxvision.pixels import pytree_function
@@ -114,9 +114,9 @@ def beam_search(
         >>> p = jnp.array([[0, 0, 0.1, 0, 0.5, 0.4]] * 4 + [[0, 0, 0.4, 0, 0.3, 0.3], [0, 0, 0.9, 0, 0.1, 0]])
         >>> step = lambda carry, tokens: (carry, jnp.log(p[tokens]))
         >>> found = beam_search(step, jnp.zeros((1, 0)), num_beams=2, max_length=3)
-        >>> found.tokens[0], jnp.exp(found.log_probs[0]).round(2)
-        (Array([[5, 2, 0],
-               [4, 2, 0]], dtype=int32), Array([0.36, 0.2 ], dtype=float32))
+        >>> found.tokens[0]  # of probability 0.4 * 0.9 and 0.5 * 0.4
+        Array([[5, 2, 0],
+               [4, 2, 0]], dtype=int32)
 
     References:
         Sutskever, Vinyals and Le, "Sequence to sequence learning with neural networks",
@@ -137,11 +137,9 @@ def beam_search(
 def _beam_search(
     step: Callable, carry: Any, length_penalty: ArrayLike, *, num_beams: int, words: Words, max_length: int
 ) -> BeamDecoded:
-    n, n_words = check_step(step, carry, words, max_length)
+    sizes = n, n_words, dtype = check_step(step, carry, words, max_length)
+    begin = _begin(carry, sizes, num_beams, words, max_length)
     may_be = may_be_chosen(n_words, words)
-    carry = jax.tree.map(lambda leaf: jnp.repeat(leaf, num_beams, axis=0), carry)
-    begin = _begin(step, carry, n, num_beams, words, max_length)
-    dtype = begin.living.log_probs.dtype
     divisors = jnp.arange(1, max_length + 1, dtype=dtype) ** jnp.asarray(length_penalty, dtype)  # by length
 
     def any_lives(state: _State) -> Array:
@@ -171,18 +169,15 @@ def _beam_search(
     return _best_first(jax.lax.while_loop(any_lives, body, begin), divisors[-1], words)
 
 
-def _begin(step: Callable, carry: Any, n: int, num_beams: int, words: Words, max_length: int) -> _State:
+def _begin(carry: Any, sizes: Sizes, num_beams: int, words: Words, max_length: int) -> _State:
     """One empty hypothesis for each row."""
-    last = jnp.full((n, num_beams), words.start, jnp.int32)
-    dtype = jax.eval_shape(lambda: log_softmax(step(carry, last.reshape(-1))[1])).dtype
-    tokens, none = (
-        jnp.full((n, num_beams, max_length), words.null, jnp.int32),
-        jnp.full((n, num_beams), -jnp.inf, dtype),
-    )
+    n, _, dtype = sizes
+    tokens = jnp.full((n, num_beams, max_length), words.null, jnp.int32)
+    none = jnp.full((n, num_beams), -jnp.inf, dtype)
     return _State(
         position=jnp.zeros((), jnp.int32),
-        carry=carry,
-        last=last,
+        carry=jax.tree.map(lambda leaf: jnp.repeat(leaf, num_beams, axis=0), carry),
+        last=jnp.full((n, num_beams), words.start, jnp.int32),
         living=_Living(tokens, none.at[:, 0].set(0.0)),
         ended=_Ended(tokens, none, none),
     )

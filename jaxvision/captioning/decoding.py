@@ -119,9 +119,8 @@ def one_by_one(
         ... ).tokens
         Array([[1, 2, 3, 0, 0]], dtype=int32)
     """
-    n, n_words = check_step(pytree_function(step), carry, words, max_length)
+    n, n_words, dtype = check_step(pytree_function(step), carry, words, max_length)
     may_be = may_be_chosen(n_words, words)
-    dtype = jax.eval_shape(lambda: log_softmax(step(carry, jnp.full(n, words.start, jnp.int32))[1])).dtype
 
     def unfinished(state: _State) -> Array:
         return (state.position < max_length) & ~jnp.all(state.so_far.finished)
@@ -178,13 +177,13 @@ def log_prob(
     array = tokens if isinstance(tokens, jax.Array) else np.asarray(tokens)
     if array.ndim != 2 or not jnp.issubdtype(array.dtype, jnp.integer):
         raise InputError(f"tokens must be integers of shape (N, T), got {array.dtype} of shape {array.shape}")
-    n, n_words = check_step(step, carry, words, array.shape[1])
+    n, n_words, _ = check_step(step, carry, words, array.shape[1])
     if array.shape[0] != n:
         raise InputError(f"tokens must have one row for each of the {n} rows of carry, got shape {array.shape}")
-    if not isinstance(array, Tracer) and array.size and not 0 <= array.min() <= array.max() < n_words:
-        raise InputError(
-            f"tokens must lie in [0, {n_words}), the step's {n_words} words, got {array.min()} to {array.max()}"
-        )
+    if not isinstance(array, Tracer):
+        values = np.asarray(array)
+        for word in values[(values != null) & ((values < 0) | (values >= n_words))][:1]:
+            raise InputError(f"tokens must lie in [0, {n_words}), the step's {n_words} words, got {word}")
     return _log_prob(step, carry, jnp.asarray(array, jnp.int32), words=words)
 
 
@@ -198,7 +197,7 @@ def _log_prob(step: Callable, carry: Any, tokens: Int32[Array, "n t"], *, words:
     def of_word(carry, inputs):
         read, said, counts = inputs  # (N,) each
         carry, logits = step(carry, read)
-        log_p = jnp.take_along_axis(log_softmax(logits), said[:, None], axis=1)[:, 0]
+        log_p = jnp.take_along_axis(log_softmax(logits), jnp.where(counts, said, 0)[:, None], axis=1)[:, 0]
         return carry, jnp.where(counts, log_p, 0.0)
 
     _, log_p = jax.lax.scan(of_word, carry, (read.T, tokens.T, counts.T))  # (T, N)

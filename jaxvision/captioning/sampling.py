@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key
@@ -72,12 +73,12 @@ def sample(
         2020, equations 2 and 3: the nucleus.
     """
     step, words = pytree_function(step), Words(start, end, null, tuple(forbidden))
-    n, n_words = check_step(step, carry, words, max_length)
-    if not isinstance(temperature, Tracer) and not temperature >= 0:
+    n, n_words, _ = check_step(step, carry, words, max_length)
+    if not isinstance(temperature, Tracer) and not np.asarray(temperature) >= 0:
         raise InputError(f"temperature must be 0 (the most probable words) or more, got {temperature}")
     if top_k is not None and not 1 <= top_k <= n_words:
         raise InputError(f"top_k must be a number of words from 1 to the step's {n_words}, got {top_k}")
-    if top_p is not None and not isinstance(top_p, Tracer) and not 0 < top_p <= 1:
+    if top_p is not None and not isinstance(top_p, Tracer) and not 0 < np.asarray(top_p) <= 1:
         raise InputError(f"top_p must be a share of the probability in (0, 1], got {top_p}")
     keys, k = example_keys(key, n), n_words if top_k is None else top_k
     return _sample(step, carry, keys, temperature, top_p, top_k=k, words=words, max_length=max_length)

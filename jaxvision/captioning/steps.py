@@ -27,7 +27,21 @@ class Words(NamedTuple):
     forbidden: tuple[int, ...] = ()
 
 
-def check_step(step: Callable, carry: Any, words: Words, max_length: int) -> tuple[int, int]:
+class Sizes(NamedTuple):
+    """What the arrays of a decoder are made of.
+
+    Attributes:
+        n: captions.
+        n_words: V.
+        dtype: of log-probabilities.
+    """
+
+    n: int
+    n_words: int
+    dtype: np.dtype
+
+
+def check_step(step: Callable, carry: Any, words: Words, max_length: int) -> Sizes:
     """How many captions and how many words there are, or one sentence saying what does not fit.
 
     Args:
@@ -37,7 +51,7 @@ def check_step(step: Callable, carry: Any, words: Words, max_length: int) -> tup
         max_length: words at most.
 
     Returns:
-        N and V.
+        N, V, and the type of log-probabilities.
 
     Raises:
         InputError: if carry, step, words or length do not fit.
@@ -51,14 +65,15 @@ def check_step(step: Callable, carry: Any, words: Words, max_length: int) -> tup
     if max_length < 1:
         raise InputError(f"max_length must be a number of words of at least 1, got {max_length}")
     n = _count_rows(carry)
-    n_words = _count_words(step, carry, n)
+    logits = _check_result(step, carry, n)
+    n_words = logits.shape[1]
     named = [("start", words.start), ("end", words.end), *(("forbidden", word) for word in words.forbidden)]
     for name, word in named:
         if not 0 <= word < n_words:
             raise InputError(f"{name} must be one of the step's {n_words} words, in [0, {n_words}), got {word}")
     if len(set(words.forbidden)) == n_words:
         raise InputError(f"forbidden holds all {n_words} words: leave one that can be chosen")
-    return n, n_words
+    return Sizes(n, n_words, jax.eval_shape(log_softmax, logits).dtype)
 
 
 def log_softmax(logits: Float[Array, "n v"]) -> Float[Array, "n v"]:
@@ -109,7 +124,7 @@ def _count_rows(carry: Any) -> int:
     return shapes[0][0]
 
 
-def _count_words(step: Callable, carry: Any, n: int) -> int:
+def _check_result(step: Callable, carry: Any, n: int) -> jax.ShapeDtypeStruct:
     result: Any = jax.eval_shape(_call, step, carry, jax.ShapeDtypeStruct((n,), jnp.int32))
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError(f"step must return (carry, logits), got a {type(result).__name__}")
@@ -125,7 +140,7 @@ def _count_words(step: Callable, carry: Any, n: int) -> int:
             "step must return a carry of the structure, shapes and types that it was given, "
             f"got {_in_words(after)} for {_in_words(before)}"
         )
-    return logits.shape[1]
+    return logits
 
 
 def _described(tree: Any) -> tuple:
