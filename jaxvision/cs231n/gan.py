@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from jaxvision import gan
 from jaxvision.pixels import Keys
 
-Scores = Float[ArrayLike, "n *one"]
+Scores = Float[ArrayLike, "n *_"]
 
 
 def leaky_relu(x: Float[ArrayLike, "*shape"], alpha: float = 0.01) -> Float[Array, "*shape"]:
