@@ -53,8 +53,10 @@ from jaxvision.gan.penalties import (
     r2_penalty,
     squared_gradient_norms,
 )
+from jaxvision.gan.replicas import Replicas, replica, replicas, replicated_step
 from jaxvision.gan.resnet import ResNetCritic, ResNetGenerator, resnet_critic, resnet_generator
 from jaxvision.gan.spectral import clip_weights, spectral_norm, spectral_normalize, spectral_vectors
+from jaxvision.gan.step import GANState, Optimizers, alternating_step, start_gan
 from jaxvision.gan.transposed import conv_transpose2d, conv_transpose_direct, conv_transpose_subpixel
 
 __all__ = [
@@ -68,14 +70,18 @@ __all__ = [
     "ConvTranspose",
     "DCGANCritic",
     "DCGANGenerator",
+    "GANState",
     "MLPCritic",
     "MLPGenerator",
     "Moments",
     "Normalized",
     "Objective",
+    "Optimizers",
+    "Replicas",
     "ResNetCritic",
     "ResNetGenerator",
     "Statistics",
+    "alternating_step",
     "batch_mean",
     "batch_moments",
     "batch_norm",
@@ -105,12 +111,16 @@ __all__ = [
     "r1_penalty",
     "r2_penalty",
     "relativistic_average",
+    "replica",
+    "replicas",
+    "replicated_step",
     "resnet_critic",
     "resnet_generator",
     "spectral_norm",
     "spectral_normalize",
     "spectral_vectors",
     "squared_gradient_norms",
+    "start_gan",
     "uniform_latents",
     "wasserstein_generator_loss",
     "wasserstein_loss",
