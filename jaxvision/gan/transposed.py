@@ -72,7 +72,8 @@ def conv_transpose_direct(
     x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
 ) -> Float[Array, "n oh ow d"]:
     """`conv_transpose2d` by the compiler's own convolution."""
-    sides = [(kernel.shape[0] - 1 - padding,) * 2] * 2
+    side = kernel.shape[0] - 1 - padding
+    sides = [(side, side), (side, side)]
     y = lax.conv_general_dilated(
         x, kernel[::-1, ::-1], (1, 1), sides, lhs_dilation=(stride, stride), dimension_numbers=("NHWC", "HWOI", "NHWC")
     )

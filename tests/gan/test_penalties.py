@@ -20,6 +20,13 @@ PENALTIES = {
     "R1": lambda critic, real, fake, key: gan.r1_penalty(critic, real),
     "R2": lambda critic, real, fake, key: gan.r2_penalty(critic, fake),
 }
+every_kind = pytest.mark.parametrize(  # R2 is R1 at other images, the one-sided a part of the two-sided
+    "penalty",
+    [
+        pytest.param(penalty, id=name, marks=pytest.mark.slow if name in ("one-sided", "R2") else ())
+        for name, penalty in PENALTIES.items()
+    ],
+)
 every_penalty = pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES.keys())
 
 
@@ -56,7 +63,7 @@ def test_where_the_gradient_is_taken():
     np.testing.assert_allclose(np.mean((np.sqrt(far) + 1) ** 2), 40 * 4, rtol=0.1)  # 40 pixels of variance 4
 
 
-@every_penalty
+@every_kind
 def test_each_image_on_its_own(penalty):
     """Single images, a loop over them by the gradient of one score, and other images beside them."""
     weights = jax.random.normal(jax.random.key(1), REAL.shape[1:])
@@ -72,7 +79,7 @@ def test_each_image_on_its_own(penalty):
     )
 
 
-@every_penalty
+@every_kind
 def test_second_derivative_is_the_finite_difference(penalty):
     with jax.enable_x64(True):
         real, fake = (jnp.asarray(np.asarray(x, np.float64)) for x in (REAL, FAKE))

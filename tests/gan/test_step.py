@@ -130,7 +130,8 @@ def test_an_interrupted_training_ends_with_the_same_bits():
     same_bits(whole, fit(step_fn, part, batches, n_steps=5, steps_per_dispatch=3))
 
 
-@pytest.mark.parametrize("vectorize", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("vectorize", [True, False])
 def test_replicas_are_their_single_runs(vectorize):
     """Seeds, learning rates and penalty weights side by side, through the training loop."""
     adam = optax.inject_hyperparams(optax.adam)

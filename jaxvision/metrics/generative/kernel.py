@@ -88,7 +88,7 @@ def kernel_distance(
     check_features(real, fake, least=subset_size)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n_subsets))
     pairs = jax.vmap(jax.random.split, out_axes=1)(keys)
-    indices = [_subsets(keys, len(x), subset_size) for keys, x in zip(pairs, (real, fake), strict=True)]
+    indices = [_subsets(keys, np.shape(x)[0], subset_size) for keys, x in zip(pairs, (real, fake), strict=True)]
     with jax.enable_x64(True):
         wide = [jnp.asarray(x).astype(jnp.float64) for x in (real, fake)]
         values = np.asarray(_of_subsets(*wide, *map(jnp.asarray, indices)))

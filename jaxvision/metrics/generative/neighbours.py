@@ -94,7 +94,7 @@ def over_blocks(function: Callable, rows: Features, *others: Any, static: Any = 
     Returns:
         Arrays with N entries.
     """
-    n = len(rows)
+    n = np.shape(rows)[0]
     block = min(BLOCK, n)
     n_blocks = -(-n // block)
     with jax.enable_x64(True):
