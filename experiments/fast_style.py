@@ -28,6 +28,7 @@ from experiments.fast_style_apply import Styled, is_video, style_images, style_v
 from experiments.figures import save
 from experiments.inputs import require_number
 from experiments.networks import load_network
+from experiments.style_figures import contact_sheet
 from experiments.stylizer_files import EMBEDDED, Stylizer, load_stylizer, rounded, save_stylizer
 from jaxvision import style
 from jaxvision.backbones import state_dict
@@ -238,7 +239,7 @@ def train(config: Config) -> Trained:
         state = run.restore(state) if config.resume else state
 
         def sample(state) -> None:
-            figure = fast_style_figures.sheet([draw(state.model)], [f.stem for f in files[:SHOWN]])
+            figure = contact_sheet([draw(state.model)], [f.stem for f in files[:SHOWN]])
             save(figure, run.picture(f"progress/step_{int(state.step):05d}.png"))
 
         began = time.monotonic()
@@ -259,7 +260,7 @@ def train(config: Config) -> Trained:
         rows = [list(shown / np.float32(255)), draw(trained.model)]
         titles = [f"{f.stem} as {style_names[0].stem}" for f in files[:SHOWN]]
         pictures = (
-            save(fast_style_figures.sheet(rows, titles), run.picture("sheet.png")),
+            save(contact_sheet(rows, titles), run.picture("sheet.png")),
             save(fast_style_figures.training_losses(run.metrics()), run.picture("losses.png")),
         )
         last = run.metrics()[-max(1, config.n_steps // 10) :]
