@@ -101,6 +101,11 @@ class Config:
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/fast_style-NNN"""
 
+    @property
+    def resumable(self) -> bool:
+        """Whether an interrupted run can go on: a training can, an application begins anew."""
+        return self.mode == "train"
+
 
 @dataclass(frozen=True)
 class Applied:

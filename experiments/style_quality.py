@@ -65,7 +65,7 @@ class Config:
     """image files, of which the central square is taken; none: three sample pictures"""
     size: int = 192
     """short side of all pictures in pixels"""
-    n_steps: int = 60
+    n_steps: int = 40
     """gradient evaluations of each image (a count)"""
     content_weights: tuple[float, ...] = (0.5, 2.0, 8.0)
     """ascending, all painted for each statistic"""

@@ -29,17 +29,16 @@ from experiments.networks import Network, load_network
 from experiments.painting import Subject, paint
 from experiments.style_memory import ALWAYS_FITS, Memory, memory_needed, memory_there, require_memory
 from experiments.style_stages import (
+    MIN_SIDE,
     PRESET_LAYERS,
     PRESET_STEPS,
     PRESETS,
     RATES,
-    SCENES,
-    SQUEEZENET,
     TV_WEIGHT,
-    VGG,
     Course,
     coarse_to_fine,
     published,
+    suited_layers,
 )
 from jaxvision import style
 from jaxvision.data import read_image, read_metadata, resize_image, resized_size, sample_file, write_image
@@ -49,7 +48,6 @@ from jaxvision.training import Run, new_run, resumed_run
 
 SIZE = 256
 STEPS = 400
-MIN_SIDE = 32
 FILM = 6  # pictures of a film strip
 Picture = UInt8[np.ndarray, "h w 3"]
 STATISTICS = {
@@ -225,8 +223,7 @@ def course_of(config: Config, network: Network) -> Course:
         layers = ({"features.3": 1.0}, dict(zip(PRESET_LAYERS, preset.style_weights, strict=True)))
         stages = published(size, n_steps)
     else:
-        known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
-        layers = VGG if "relu4_2" in known else SCENES if network.samples == "scenes" else SQUEEZENET
+        layers = suited_layers(network)
         stages = coarse_to_fine(size, config.n_scales, n_steps, config.optimizer, config.learning_rate)
     return Course(
         features_fn=network.features_fn if preset else network.painting_fn,
