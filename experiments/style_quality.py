@@ -118,9 +118,8 @@ def main(config: Config) -> Result:
             for name in MEASURES
         ]
         names = [path.stem.replace("_", " ") for path in paths]
-        sheet = contact_sheet(
-            np.swapaxes([_nearest(images[m], curves[m], config) for m in MEASURES], 0, 1), list(MEASURES), names
-        )
+        columns = [_nearest(images[name], curves[name], config) for name in MEASURES]
+        sheet = contact_sheet([list(row) for row in zip(*columns, strict=True)], list(MEASURES), names)
         pictures = (
             save(sheet, run.picture("sheet.png")),
             save(report.curves_figure(curves, config.content_loss), run.picture("curves.png")),

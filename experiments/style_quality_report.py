@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -173,6 +174,10 @@ def curves_figure(curves: Mapping[str, Curve], content_loss: float) -> Figure:
                 axes.plot(x, y, "o-", color=shade, ms=3, lw=1.6 if name == measure else 1, label=name)
             axes.axvline(content_loss, color=RULE, lw=0.8, zorder=0)
             axes.set(xscale="log", yscale="log", xlabel="content loss")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter("{x:g}")
+                axis.set_minor_locator(NullLocator())
             axes.set_title(f"by {measure}", color=GREY)
         figure.axes[0].set_ylabel("distance to the style,\nheld-out layers")
         figure.legend(

@@ -4,11 +4,12 @@ An image is optimised until a network's features are those of the content, and t
 Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", CVPR 2016; from coarse to fine and
 with regions as Gatys et al., "Controlling perceptual factors", 2017, https://arxiv.org/abs/1611.07865.
 
-Without flags a cat is painted in the colours of a stained tissue, with the best network at hand. Content weight 0 makes
-a texture, style weight 0 shows what the features keep of the content. --preset takes the numbers of Stanford's CS231n
-for that painting, which you give as --styles. Expected: within 400 steps the style terms fall to a thirtieth. About 40
-seconds on two cores. Writes the image (with the content's EXIF and colour profile), progress, a film strip, the sheet
-and the losses. Ctrl-C or worse leaves a run that --resume goes on with, to the same bits.
+Without flags a cat is painted in the colours of a stained tissue, with the best network at hand. A texture alone is
+--content-weight 0 --init style; what the features keep of the content is --style-weights 0 --init noise. --preset takes
+the numbers of Stanford's CS231n for that painting, which you give as --styles. Expected: within 400 steps the style
+terms fall to a thirtieth. About 40 seconds on two cores. Writes the image (with the content's EXIF and colour profile),
+progress, a film strip, the sheet and the losses. Ctrl-C or worse leaves a run that --resume goes on with, to the same
+bits.
 """
 
 from collections.abc import Sequence

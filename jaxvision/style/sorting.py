@@ -1,5 +1,7 @@
 """Sorting many numbers at once, several times as fast as the compiler's own sort of floats on a CPU."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -43,7 +45,7 @@ def _forward(values):
 
 
 def _backward(saved, gradient):
-    row = _row_gradient
+    row: Callable = _row_gradient
     for _ in range(gradient.ndim - 1):
         row = jax.vmap(row)
     return (row(*saved, gradient),)

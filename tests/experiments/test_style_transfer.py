@@ -181,23 +181,18 @@ def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
 
 
 PEAK = """
-import gc, sys
+import sys
 from pathlib import Path
 from experiments import style_transfer
-
-def mebibytes(name):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
+from experiments.peak_memory import peak_memory
 
 def config(size):
     return style_transfer.Config(weights=sys.argv[1], size=size, n_scales=1, n_steps=2,
                                  run_dir=Path(sys.argv[2]) / str(size))
 
 style_transfer.main(config(96))
-gc.collect()
-Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-before = mebibytes("VmRSS")
-style_transfer.main(config(768))
-print(mebibytes("VmHWM") - before, style_transfer.estimate(config(768)).total / 2**20)
+peak = peak_memory(lambda: style_transfer.main(config(768)))
+print(peak, style_transfer.estimate(config(768)).total)
 """
 
 
@@ -210,6 +205,22 @@ def test_the_estimate_is_close_to_the_peak(untrained, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd(), env=settings)
     peak, estimate = map(float, done.stdout.split())
     assert abs(estimate / peak - 1) < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "gone"),
+    [
+        ({"style_weights": (0.0,), "init": "noise", "tv_weight": 0.0}, "style/features.1"),
+        ({"content_weight": 0.0, "init": "style"}, "content/features.3"),
+    ],
+    ids=["feature inversion", "texture synthesis"],
+)
+def test_the_two_corners(settings, words, gone, tmp_path):
+    config = style_transfer.Config(**settings | words | {"n_steps": 60, "n_scales": 1}, run_dir=tmp_path / "run")
+    result = style_transfer.main(config)
+    assert result.final[gone] == 0
+    assert result.final["loss"] < 0.2 * result.first["loss"]
 
 
 @pytest.mark.slow
