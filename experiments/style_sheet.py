@@ -41,7 +41,7 @@ class Config:
     """image file; none: a sample photograph of a cat"""
     styles: tuple[str, ...] = ()
     """image files, of which the central part of the content's shape is taken; none: three sample pictures"""
-    content_weights: tuple[float, ...] = (0.25, 1.0, 4.0)
+    content_weights: tuple[float, ...] = (0.1, 1.0, 10.0)
     """a column for each"""
     seeds: tuple[int, ...] = ()
     """of the noise to begin with, a row for each style and seed; none: begin at the content"""
