@@ -11,24 +11,27 @@ from jaxvision.training import Score
 
 
 @rc_context(figures.STYLE)
-def curve(metrics: list[dict[str, int | float]]) -> Figure:
-    """Loss and accuracy on training batches, each batch a dot and their running mean over 2 % of the run a line.
+def curve(
+    metrics: list[dict[str, int | float]], names: tuple[str, ...] = ("loss", "accuracy"), top: float | None = 1.0
+) -> Figure:
+    """Metrics of training batches, each batch a dot and their running mean over 2 % of the run a line.
 
     Args:
         metrics: one dictionary per step.
+        names: which of them, the loss first.
+        top: the highest value shown of the others; none: what there is.
 
     Returns:
         The figure.
     """
-    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    figure = Figure(figsize=(3.5 * len(names), 2.6), layout="constrained")
     steps, width = np.asarray([row["step"] for row in metrics]), max(1, len(metrics) // 50)
-    for axis, (name, colour) in zip(
-        figure.subplots(1, 2), (("loss", figures.BLUE), ("accuracy", figures.ORANGE)), strict=True
-    ):
+    colours = (figures.BLUE, figures.ORANGE)
+    for axis, name, colour in zip(figure.subplots(1, len(names), squeeze=False).flat, names, colours, strict=False):
         values = np.asarray([row[name] for row in metrics])
         axis.plot(steps, values, ".", markersize=1, color=figures.RULE)
         axis.plot(steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid"), color=colour)
-        axis.set(xlabel="step", title=f"{name} on training batches", ylim=(0, None if name == "loss" else 1))
+        axis.set(xlabel="step", title=f"{name} on training batches", ylim=(0, None if name == "loss" else top))
     return figure
 
 

@@ -9,6 +9,7 @@ from jaxvision.backbones.layers import Conv, Layered, with_replicated_edges
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
 from jaxvision.backbones.pooling import max_pool
+from jaxvision.backbones.scenenet import SceneNet, scenenet
 from jaxvision.backbones.squeezenet import SqueezeNet, squeezenet1_1
 from jaxvision.backbones.vgg import VGG, vgg16, vgg19
 
@@ -17,6 +18,7 @@ __all__ = [
     "Conv",
     "Layered",
     "LeNet",
+    "SceneNet",
     "SqueezeNet",
     "conv2d",
     "conv_blocks",
@@ -29,6 +31,7 @@ __all__ = [
     "logits_fn",
     "max_pool",
     "relu",
+    "scenenet",
     "squeezenet1_1",
     "state_dict",
     "vgg16",

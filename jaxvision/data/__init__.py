@@ -2,7 +2,15 @@
 
 from jaxvision.data.idx import read_idx
 from jaxvision.data.image_paths import IMAGE_SUFFIXES, find_images
-from jaxvision.data.images import read_image, read_images, read_metadata, resize_image, resized_size, write_image
+from jaxvision.data.images import (
+    decode_image,
+    read_image,
+    read_images,
+    read_metadata,
+    resize_image,
+    resized_size,
+    write_image,
+)
 from jaxvision.data.mnist import MNIST_FILES, mnist
 from jaxvision.data.samples import PATTERNS, SAMPLES, sample_file, samples
 from jaxvision.data.scenes import (
@@ -43,6 +51,7 @@ __all__ = [
     "TEXTURES",
     "Claim",
     "Scene",
+    "decode_image",
     "describe",
     "find_images",
     "judge",

@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -53,7 +52,31 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         ((8, 12, 3), [128, 128, 128])
     """
     path = Path(path)
-    with _opened(path) as stream, warnings.catch_warnings():
+    with _opened(path) as stream:
+        return decode_image(stream, path)
+
+
+def decode_image(stream: io.BufferedIOBase, name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """As `read_image`, of a file that is open already or lies in memory.
+
+    Args:
+        stream: the encoded image, say `io.BytesIO(data)`.
+        name: what errors call it.
+
+    Returns:
+        `(h, w, 3)` RGB in [0, 255].
+
+    Raises:
+        InputError: if it is no image, damaged, too small, too large or too elongated.
+
+    Example:
+        >>> encoded = io.BytesIO()
+        >>> Image.new("L", (12, 8)).save(encoded, "PNG")
+        >>> decode_image(encoded, "black.png").shape
+        (8, 12, 3)
+    """
+    path = Path(name)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of oddities in files; the reader cannot do anything about them
         try:
             with Image.open(stream, formats=_FORMATS) as image:
@@ -74,7 +97,7 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
             ) from error
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     if path.is_dir():
         raise InputError(f"{path} is a folder where an image file was expected: name a file in it")
     if not path.exists():

@@ -5,7 +5,9 @@ Standard library and rich only, so that every room above may use it.
 
 from jaxvision.files.digest import digest, sha256
 from jaxvision.files.download import fetch
+from jaxvision.files.locking import exclusive
 from jaxvision.files.places import home, offline
+from jaxvision.files.progress import notice
 from jaxvision.files.published import PublishedFile, verify
 from jaxvision.files.writing import atomic_write, writing_error
 
@@ -13,8 +15,10 @@ __all__ = [
     "PublishedFile",
     "atomic_write",
     "digest",
+    "exclusive",
     "fetch",
     "home",
+    "notice",
     "offline",
     "sha256",
     "verify",

@@ -15,7 +15,7 @@ from jaxvision.files.places import home, offline
 from jaxvision.files.progress import notice, progress_bar
 from jaxvision.files.published import PublishedFile
 from jaxvision.files.transfer import Interrupted, receive
-from jaxvision.files.writing import FULL_DISK, writing_error
+from jaxvision.files.writing import FULL_DISK, atomic_write, writing_error
 
 
 def fetch(file: PublishedFile, *, attempts: int = 5, timeout: float = 30.0, pause: float = 1.0) -> Path:
@@ -23,9 +23,10 @@ def fetch(file: PublishedFile, *, attempts: int = 5, timeout: float = 30.0, paus
 
     A file that is already there is taken as it is, whatever its digest: it may be the user's own copy, and hashing half
     a gigabyte at every start would cost seconds; `verify` checks one on request. A download is always checked before it
-    gets its name. It goes to `NAME.part`, which stays when the transfer breaks, so that the next try, now or in another
-    run, asks only for the rest. A download with the wrong digest is kept as `NAME.mismatch`. One process downloads at a
-    time, others wait for it and share the result.
+    gets its name; where no digest is published, its SHA-256 is recorded as `NAME.sha256` instead. It goes to
+    `NAME.part`, which stays when the transfer breaks, so that the next try, now or in another run, asks only for the
+    rest. A download with the wrong digest is kept as `NAME.mismatch`. One process downloads at a time, others wait for
+    it and share the result.
 
     Args:
         file: what is wanted.
@@ -106,8 +107,10 @@ def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, t
             except Interrupted as error:
                 reason = str(error)
                 continue
-            found = digest(part, file.digest.partition(":")[0])
-            if found == file.digest:
+            found = digest(part, file.digest.partition(":")[0] or "sha256")
+            if found == file.digest or not file.digest:
+                if not file.digest:
+                    _record(file, found)
                 os.replace(part, target)
                 return
             mismatch = target.with_name(target.name + ".mismatch")
@@ -126,6 +129,13 @@ def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, t
         f"cannot download {file.url} ({reason}, {attempts} attempts): check the connection and try again, or put the "
         f"file at {target}{resume}"
     )
+
+
+def _record(file: PublishedFile, found: str) -> None:
+    """Trust on first use: what arrived is what later copies are compared with."""
+    with atomic_write(file.record, text=True) as stream:
+        stream.write(found + "\n")
+    notice(f"No digest of {file.url} is published; {found} is recorded in {file.record}")
 
 
 def _receive(file: PublishedFile, part: Path, timeout: float, report: Callable[[int, int | None], None]) -> None:

@@ -16,7 +16,8 @@ class PublishedFile:
     Args:
         path: where the file is kept, relative to the home folder, with forward slashes.
         url: where it is published.
-        digest: `sha256:HEX`, or `md5:HEX` where the publisher gives only that.
+        digest: `sha256:HEX`, or `md5:HEX` where the publisher gives only that, or empty where none is published: the
+            first download is trusted then, and its SHA-256 recorded in `NAME.sha256` beside it.
         size: bytes, or None where the publisher does not say.
         licence: the terms, in a few words.
         note: anything a user should know.
@@ -41,7 +42,7 @@ class PublishedFile:
         if parts.is_absolute() or ".." in parts.parts or not parts.name:
             raise ValueError(f"path must stay inside the home folder, got {self.path!r}")
         algorithm, _, value = self.digest.partition(":")
-        digits = {"sha256": 64, "md5": 32}.get(algorithm)
+        digits = {"sha256": 64, "md5": 32, "": 0}.get(algorithm)
         if len(value) != digits or not set(value) <= set("0123456789abcdef"):
             raise ValueError(f"digest must be sha256:HEX or md5:HEX in lower case, got {self.digest!r}")
 
@@ -55,25 +56,43 @@ class PublishedFile:
         """Where the file is kept under the present home folder, whether it is there or not."""
         return home() / self.path
 
+    @property
+    def record(self) -> Path:
+        """Where the SHA-256 of a download without a published digest is kept."""
+        return self.location.with_name(f"{self.name}.sha256")
+
 
 def verify(file: PublishedFile, path: str | os.PathLike[str]) -> None:
     """Check a file on disk against the published digest (0.5 GB take about half a second to a few seconds).
+
+    Without a published digest the one that was recorded at the first download counts.
 
     Args:
         file: what was published.
         path: what is there.
 
     Raises:
-        InputError: if the digests differ; the sentence names both.
+        InputError: if the digests differ (the sentence names both), or there is none to compare with.
         OSError: if the file cannot be read.
 
     Example:
         >>> nothing = PublishedFile("a", "https://example.org/a", "md5:d41d8cd98f00b204e9800998ecf8427e", 0, "none")
         >>> verify(nothing, os.devnull)
     """
-    found = digest(path, file.digest.partition(":")[0])
-    if found != file.digest:
+    expected = file.digest or _recorded(file)
+    found = digest(path, expected.partition(":")[0])
+    if found != expected:
         raise InputError(
-            f"{path} is not the file published at {file.url}: expected {file.digest}, found {found}; "
+            f"{path} is not the file published at {file.url}: expected {expected}, found {found}; "
             "move it away to have it downloaded again"
         )
+
+
+def _recorded(file: PublishedFile) -> str:
+    try:
+        return file.record.read_text().strip()
+    except OSError as error:
+        raise InputError(
+            f"no digest of {file.url} is published and none was recorded in {file.record}: there is nothing to compare "
+            "with; compare with another copy instead"
+        ) from error

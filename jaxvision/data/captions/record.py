@@ -1,7 +1,7 @@
 """What every source of captioned images gives out."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, SupportsIndex
+from typing import NamedTuple, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -21,6 +21,7 @@ class CaptionedImage(NamedTuple):
     captions: tuple[str, ...]
 
 
+@runtime_checkable
 class CaptionedImages(Protocol):
     """A sequence of captioned images, drawn or decoded when asked for; names and captions are there at once.
 
@@ -29,6 +30,7 @@ class CaptionedImages(Protocol):
     Attributes:
         names: `(n,)` what the pictures are called, each different.
         captions: `(n,)` the captions of each.
+        identity: says which pictures and captions these are: another text where one of them is another.
     """
 
     @property
@@ -39,6 +41,11 @@ class CaptionedImages(Protocol):
     @property
     def captions(self) -> Sequence[tuple[str, ...]]:
         """The captions of each picture."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Which pictures and captions these are."""
         ...
 
     def __len__(self) -> int: ...

@@ -1,6 +1,8 @@
 """The procedural scenes as captioned images, with the semantics that the captions can be judged by."""
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Iterator
 from functools import partial
 from typing import SupportsIndex
@@ -30,6 +32,11 @@ class CaptionedScenes:
     captions: tuple[tuple[str, ...], ...]
     images: UInt8[np.ndarray, "n size size 3"]
     scenes: Scene
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """The SHA-256 of the images and captions."""
+        return hashlib.sha256(self.images.tobytes() + repr(self.captions).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -14,6 +14,7 @@ def source():
     return captioned_scenes("validation", 10, size=16, batch_size=4)
 
 
+@pytest.mark.slow
 def test_they_are_the_scenes_of_the_split(source):
     images, _ = scene_batch(split_key(0, "validation"), 10, 16)
     assert source.images.dtype == np.uint8

@@ -1,0 +1,267 @@
+"""Captions pictures: trains a captioner and scores it, or says what your own photographs show.
+
+The features of an image begin the state of a recurrent cell, which says one word after the other (Vinyals et al.,
+"Show and tell", 2015, https://arxiv.org/abs/1411.4555, and CS231n's assignment 3, where the image is the first state).
+Captions are decoded greedily, by beam search and by sampling, scored by BLEU, ROUGE-L and CIDEr-D, and, for the
+procedural scenes, judged claim by claim: is what the caption says true?
+
+Without flags it trains the scenes captioner that comes with this project (its card: checkpoints/captioner_scenes.md).
+`--overfit` is the assignment's sanity run: 50 captions by heart; expected loss below 0.1 (rnn) and 0.5 (lstm).
+`--caption photo.jpg ...` captions pictures with a trained captioner (`--captioner FILE`) and trains nothing. Ctrl-C
+leaves a run that `--resume` goes on with, to the same bits.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from experiments import caption_data, caption_figures, caption_training, figures
+from experiments.caption_data import Data
+from experiments.caption_scores import Scores, judged, scored
+from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_captioner, rounded, save_captioner
+from experiments.command import command
+from experiments.encoders import encode
+from jaxvision.data import read_images
+from jaxvision.errors import InputError
+from jaxvision.training import FREE, new_run, resumed_run
+
+N_SHOWN = 8  # pictures on the sheet
+
+# What each data set is trained with; the assignment's sanity run for --overfit.
+DEFAULTS: dict[str, dict[str, int | float]] = {
+    "scenes": {"steps": 6000, "batch_size": 128, "learning_rate": 2e-3, "hidden_size": 256, "embed_size": 128},
+    "coco_mini": {"steps": 300, "batch_size": 64, "learning_rate": 2e-3, "hidden_size": 256, "embed_size": 128},
+    "coco": {"steps": 50000, "batch_size": 128, "learning_rate": 1e-3, "hidden_size": 512, "embed_size": 256},
+    "cs231n": {"steps": 50000, "batch_size": 128, "learning_rate": 1e-3, "hidden_size": 512, "embed_size": 256},
+    "overfit": {"steps": 100, "batch_size": 25, "learning_rate": 5e-3, "hidden_size": 512, "embed_size": 256},
+}
+MAX_LENGTH = {"scenes": 24, "coco_mini": 24, "coco": 24, "cs231n": 17}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one captioner."""
+
+    dataset: Literal["scenes", "coco", "coco_mini", "cs231n"] = "scenes"
+    """what to learn; scenes need no files, the others are read below JAXVISION_HOME (coco, coco_mini: official layout;
+    cs231n: the course's coco_captioning pack)"""
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    """the recurrent cell"""
+    overfit: bool = False
+    """learn 50 captions of 50 pictures by heart, with the assignment's settings"""
+    steps: int | None = None
+    """updates; none: 6000 (scenes), 300 (coco_mini), 50000 (coco, cs231n), 100 (--overfit)"""
+    batch_size: int | None = None
+    """captions in an update; none: 128, of coco_mini 64, of --overfit 25"""
+    learning_rate: float | None = None
+    """peak of Adam's, after the warm-up; none: 2e-3 (scenes, coco_mini), 1e-3 (coco, cs231n), 5e-3 (--overfit)"""
+    hidden_size: int | None = None
+    """of the state; none: 256 (scenes, coco_mini), else 512"""
+    embed_size: int | None = None
+    """of a word's vector; none: 128 (scenes, coco_mini), else 256"""
+    max_length: int | None = None
+    """words of a caption with its start and end; none: 24, of cs231n 17"""
+    min_count: int = 2
+    """how often a word must be in COCO's training captions to be learned; others become <UNK>"""
+    year: Literal[2014, 2017] = 2017
+    """of COCO"""
+    download_images: bool = False
+    """fetch COCO's photographs where they are missing (19 GB and more; the size is said first)"""
+    n_train: int = 30000
+    """scenes to learn from"""
+    n_held_out: int = 1000
+    """held-out pictures to be judged by, at most"""
+    num_beams: int = 5
+    """hypotheses of the beam search"""
+    length_penalty: float = 1.0
+    """a beam search's score is log p / length^penalty"""
+    temperature: float = 1.0
+    """of samples, drawn from the words that hold 0.9 of the probability"""
+    caption: tuple[Path, ...] = ()
+    """pictures to caption: files, folders or globs; nothing is trained"""
+    captioner: Path = EMBEDDED
+    """for --caption: a file that --export wrote"""
+    seed: int = 0
+    """of weights, order and samples"""
+    checkpoint_every: int = 1000
+    """steps between checkpoints, each with a look at held-out pictures"""
+    export: Path | None = None
+    """also write the trained captioner to this safetensors file, and a card beside it (.md)"""
+    run_dir: Path | None = None
+    """folder to write to; none: the next free runs/caption-NNN"""
+    resume: bool = False
+    """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out."""
+
+    run_dir: Path
+    pictures: tuple[Path, ...]
+    captions: dict[str, tuple[str, ...]]
+    """by decoder, of the pictures on the sheet (with --caption: of all)"""
+    loss: float | None = None
+    """of the last tenth of the training batches: nats per caption, summed over its words"""
+    scores: Scores | None = None
+    """of held-out pictures, by decoder"""
+    by_heart: float | None = None
+    """with --overfit: share of the training captions that come back word for word"""
+    seconds: float | None = None
+    """wall time of the training, compilation included; of a resumed run, since it was resumed"""
+
+
+def main(config: Config) -> Result:
+    """Trains and scores, or captions the pictures of `config.caption`.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        Captions, scores and where everything lies.
+
+    Raises:
+        InputError: if the settings contradict each other or files cannot be read or written.
+        FloatingPointError: if the loss stops being a number.
+    """
+    if config.caption:
+        return caption_pictures(config)
+    config = resolved(config)
+    data = load_data(config)
+    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
+    with open_run("caption", config, run_dir=config.run_dir) as run:
+        trained = caption_training.train(config, data, run)
+        captioner = rounded(trained.captioner)
+        shown = data.train if config.overfit else data.held_out
+        said = decoded(captioner, shown.features, config)
+        run.note(f"{data.note}; the loss of the last batches is {trained.loss:.3f}")
+        found, by_heart = None, None
+        if config.overfit:
+            by_heart = share_by_heart(said["greedy"], captioner.vocabulary.decode(shown.tokens))
+            run.note(f"{100 * by_heart:.0f} % of the {len(shown.tokens)} captions come back word for word")
+        else:
+            found = scored(said, shown.references, data.tokenize, judged(said, data.scenes) if data.scenes else None)
+            for line in found.lines():
+                run.note(line)
+        curve = run.picture("learning.png")
+        figures.save(caption_figures.learning(run.metrics(), trained.validation), curve)
+        pictures, top = (curve,), {name: captions[:N_SHOWN] for name, captions in said.items()}
+        if shown.image is not None:
+            path = run.picture("captions.png")
+            images = [shown.image(row) for row in range(min(N_SHOWN, len(shown.features)))]
+            scores = found.of_images[:N_SHOWN] if found else None
+            figures.save(caption_figures.sheet(images, top, shown.references, scores), path)
+            pictures = (path, curve)
+        result = Result(
+            run_dir=run.path,
+            pictures=pictures,
+            captions={name: tuple(captions) for name, captions in top.items()},
+            loss=trained.loss,
+            scores=found,
+            by_heart=by_heart,
+            seconds=trained.seconds,
+        )
+        run.finish(result)
+    if config.export is not None:
+        save_captioner(config.export, captioner)
+        caption_training.write_card(config, Config(), data, captioner, result)
+    return result
+
+
+def caption_pictures(config: Config) -> Result:
+    """Says what pictures show, with a trained captioner."""
+    if config.resume or config.export or config.overfit:
+        raise InputError("--caption trains nothing: leave --resume, --export and --overfit out")
+    captioner = load_captioner(config.captioner)
+    if captioner.encoder.features_fn is None:
+        raise InputError(
+            "this captioner was trained on the course's features, which come without their network: train one with "
+            "--dataset coco to caption pictures of your own"
+        )
+    names, images = read_images(config.caption, captioner.encoder.size)
+    images = list(np.asarray(images))
+    with new_run("caption", config, run_dir=config.run_dir) as run:
+        if captioner.encoder.name == "scenes":
+            run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
+        said = decoded(captioner, encode(captioner.encoder, np.stack(images)), config)
+        for name, best in zip(names, said["beam"], strict=True):
+            print(f"{name}: {best}")
+        path = run.picture("captions.png")
+        figures.save(caption_figures.sheet(images, said, [()] * len(images)), path)
+        captions = {name: tuple(sentences) for name, sentences in said.items()}
+        result = Result(run_dir=run.path, pictures=(path,), captions=captions)
+        run.finish(result)
+    return result
+
+
+def decoded(captioner: TrainedCaptioner, features: np.ndarray, config: Config) -> dict[str, list[str]]:
+    """What each decoder says, the one to be believed first."""
+    return {
+        "beam": captioner.captions(features, "beam", num_beams=config.num_beams, length_penalty=config.length_penalty),
+        "greedy": captioner.captions(features, "greedy"),
+        "sample": captioner.captions(features, "sample", temperature=config.temperature, seed=config.seed),
+    }
+
+
+def share_by_heart(said: list[str], taught: list[str]) -> float:
+    """How many captions are the taught ones, word for word."""
+    return float(np.mean([one == other for one, other in zip(said, taught, strict=True)]))
+
+
+def load_data(config: Config) -> Data:
+    """The data set of the settings; for `--overfit` 50 pictures of it."""
+    n_train = caption_training.BY_HEART if config.overfit else config.n_train
+    length = config.max_length or 0
+    if config.dataset == "scenes":
+        data = caption_data.scenes(n_train, config.n_held_out, length)
+    elif config.dataset == "cs231n":
+        data = caption_data.course(config.n_held_out)
+    else:
+        data = caption_data.coco(
+            config.dataset,
+            config.year,
+            config.n_held_out,
+            length,
+            1 if config.overfit else config.min_count,  # by heart means every word
+            download=config.download_images,
+        )
+    if not config.overfit:
+        return data
+    return dataclasses.replace(data, train=caption_data.fewer(data.train, caption_training.BY_HEART))
+
+
+def resolved(config: Config) -> Config:
+    """The settings with every None that means a default replaced, after a look at whether they can work.
+
+    Args:
+        config: as given on the command line.
+
+    Returns:
+        What `config.json` holds.
+
+    Raises:
+        InputError: if a number is out of range.
+
+    Example:
+        >>> resolved(Config(dataset="coco")).hidden_size, resolved(Config(overfit=True)).steps
+        (512, 100)
+    """
+    defaults = DEFAULTS["overfit" if config.overfit else config.dataset] | {"max_length": MAX_LENGTH[config.dataset]}
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    config = dataclasses.replace(config, **(defaults | given))
+    for name in (*defaults, "min_count", "n_train", "n_held_out", "num_beams", "checkpoint_every"):
+        if not getattr(config, name) > 0:
+            raise InputError(f"--{name.replace('_', '-')} must be above 0, got {getattr(config, name)}")
+    if config.temperature < 0:
+        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {config.temperature}")
+    if (config.max_length or 0) < 3:
+        raise InputError(f"--max-length must be 3 or more, a start, a word and an end; got {config.max_length}")
+    return config
+
+
+if __name__ == "__main__":
+    command(main, Config)

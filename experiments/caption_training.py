@@ -1,0 +1,201 @@
+"""Training a captioner on features that are kept on the device, and its card."""
+
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Int, Key
+
+from experiments import cards, optimizers
+from experiments.caption_data import Data, Split
+from experiments.captioner_files import TrainedCaptioner
+from experiments.command import command_line
+from jaxvision.captioning import Captioner, caption_loss, captioner
+from jaxvision.files import atomic_write
+from jaxvision.metrics.captions import evaluate
+from jaxvision.training import Run, fit, gradient_step, shuffled, start
+
+BY_HEART = 50  # captions of the assignment's sanity run
+N_LOOKED_AT = 200  # held-out pictures captioned at every checkpoint
+CLIP = 5.0  # of the gradient's global norm, as in the field
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        captioner: the captioner.
+        loss: mean over the last tenth of the steps, nats per caption.
+        validation: a dictionary per checkpoint.
+        seconds: wall time.
+    """
+
+    captioner: TrainedCaptioner
+    loss: float
+    validation: list[dict[str, Any]]
+    seconds: float
+
+
+def train(config: Any, data: Data, run: Run) -> Trained:
+    """Trains until `config.steps`, with a look at held-out pictures at every checkpoint.
+
+    Args:
+        config: the resolved settings of `experiments.caption`.
+        data: what to learn.
+        run: where metrics and checkpoints go; with `config.resume` the run to go on with.
+
+    Returns:
+        The captioner, how it went, and how long.
+    """
+    mean, scale = _moments(data.train.features)
+    features = (data.train.features - mean) / scale
+    model = captioner(
+        jax.random.key(config.seed),
+        feature_size=features.shape[1],
+        vocabulary_size=len(data.vocabulary),
+        embed_size=config.embed_size,
+        hidden_size=config.hidden_size,
+        cell=config.cell,
+    )
+    optimizer = _optimizer(config)
+    state = start(model, optimizer, key=jax.random.key(config.seed))
+    state = run.restore(state) if config.resume else state
+    arrays = (features, data.train.tokens, data.train.pictures)
+    batches = Partial(partial(_batch, batch_size=config.batch_size), *map(jnp.asarray, arrays), state.key)
+
+    def finished(model: Captioner) -> TrainedCaptioner:
+        return TrainedCaptioner(with_scaled_input(model, mean, scale), data.vocabulary, data.encoder, config.max_length)
+
+    log = run.path / "validation.jsonl"
+    validation = [row for row in _rows(log) if row["step"] <= int(state.step)]
+
+    def look(state: Any) -> None:
+        validation.append({"step": int(state.step), **looked_at(finished(state.model), data)})
+        with atomic_write(log, text=True) as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in validation)
+
+    began = time.monotonic()
+    state = fit(
+        gradient_step(_loss, optimizer),
+        state,
+        batches,
+        n_steps=config.steps,
+        steps_per_dispatch=min(10, config.steps),
+        run=run,
+        checkpoint_every=config.checkpoint_every,
+        after_checkpoint=None if config.overfit else look,
+    )
+    losses = [row["loss"] for row in run.metrics()][-max(1, config.steps // 10) :]
+    return Trained(finished(state.model), float(np.mean(losses)), validation, time.monotonic() - began)
+
+
+def looked_at(captioner: TrainedCaptioner, data: Data) -> dict[str, Any]:
+    """How a captioner does on some held-out pictures: the loss of their captions, scores of its own, three of them."""
+    few = _first(data.held_out, N_LOOKED_AT)
+    loss = _loss_of(captioner.model, jnp.asarray(few.features), jnp.asarray(few.tokens), jnp.asarray(few.pictures))
+    said = captioner.captions(few.features, "greedy")
+    corpus = evaluate(said, few.references, tokenize=data.tokenize).corpus
+    return {"loss": float(loss), "bleu_4": corpus.bleu_4, "cider_d": corpus.cider_d, "said": said[:3]}
+
+
+def with_scaled_input(model: Captioner, mean: Float[np.ndarray, " d"], scale: Float[np.ndarray, " d"]) -> Captioner:
+    r"""The same captioner for features that were not brought to mean 0 and deviation 1 beforehand.
+
+    $$ \frac{f - \mu}{\sigma} W + b = f \frac{W}{\sigma} + \left( b - \frac{\mu}{\sigma} W \right) $$
+
+    Args:
+        model: for scaled features.
+        mean: $\mu$, `(D,)`.
+        scale: $\sigma$, `(D,)`.
+
+    Returns:
+        For features as they are.
+    """
+    W = model.W_proj / jnp.asarray(scale)[:, None]
+    return model._replace(W_proj=W, b_proj=model.b_proj - jnp.asarray(mean) @ W)
+
+
+def write_card(config: Any, default: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
+    """The card of a captioner, beside its file.
+
+    Args:
+        config: the resolved settings.
+        default: the settings as they are without flags.
+        data: what it was trained on.
+        captioner: what was written to `config.export`.
+        result: what `experiments.caption` found.
+
+    Returns:
+        The card's path.
+    """
+    n_parameters = sum(leaf.size for leaf in jax.tree.leaves(captioner.model))
+    kept = {name for name in vars(config) if getattr(default, name) is not None or name == "export"}
+    short = type(config)(**{name: getattr(config, name) for name in kept})
+    rows = {
+        "command": f"`{command_line('caption', short)}`",
+        "network": f"{captioner.model.cell}, {n_parameters:,} parameters, {config.hidden_size} states, "
+        f"{len(captioner.vocabulary)} words; float16, the assignment's names",
+        "features": captioner.encoder.preprocessing,
+        "data": data.note,
+        "training": f"{config.steps} steps of {config.batch_size} captions, AdamW with peak rate "
+        f"{config.learning_rate:g}, 5 % warm-up then cosine decay to zero, gradients clipped to norm {CLIP:g}, "
+        f"seed {config.seed}",
+        "loss": f"{result.loss:.3f} nats per caption, last tenth of the training",
+    }
+    if result.scores is not None:
+        rows |= {"scores": "<br>".join(result.scores.lines())}
+    return cards.table(config.export, f"Captioner of {config.dataset}", rows, seconds=result.seconds, same="scores")
+
+
+def _optimizer(config: Any) -> optax.GradientTransformation:
+    rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
+    return optimizers.adamw(rate, weight_decay=0.0 if config.overfit else 1e-4, clip=CLIP)
+
+
+def _loss(model: Captioner, batch: tuple[Array, Array], key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
+    features, tokens = batch
+    loss = caption_loss(model, features, tokens)
+    n_words = jnp.mean(jnp.sum(tokens[:, 1:] != 0, axis=1).astype(jnp.float32))
+    return loss, {"per_word": loss / n_words}
+
+
+def _batch(
+    features: Float[Array, "m d"],
+    tokens: Int[Array, "k t"],
+    pictures: Int[Array, " k"],
+    key: Key[Array, ""],
+    step: Int[Array, ""],
+    *,
+    batch_size: int,
+) -> tuple[Array, Array]:
+    rows = shuffled(key, step, batch_size=batch_size, n_examples=tokens.shape[0])
+    return features[pictures[rows]], tokens[rows]
+
+
+@jax.jit
+def _loss_of(model: Captioner, features: Array, tokens: Array, pictures: Array) -> Array:
+    return caption_loss(model, features[pictures], tokens)
+
+
+def _moments(features: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each feature; those that hardly vary are not blown up."""
+    deviation = features.std(axis=0)
+    return features.mean(axis=0), np.maximum(deviation, 0.1 * deviation.mean() + 1e-6)
+
+
+def _first(split: Split, n: int) -> Split:
+    of_first = split.pictures < n
+    return Split(split.features[:n], split.tokens[of_first], split.pictures[of_first], split.references[:n], None)
+
+
+def _rows(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []

@@ -1,0 +1,123 @@
+"""What a captioner sees: images as one row of features each, by a network that is not trained along."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from experiments.networks import load_network
+from jaxvision.backbones import scenenet
+from jaxvision.data.captions import weights_digest
+from jaxvision.data.scenes import PART_SIZES, split_scores
+from jaxvision.errors import InputError
+from jaxvision.pixels import normalize
+
+SCENENET = Path(__file__).resolve().parents[1] / "checkpoints" / "scenenet.safetensors"
+LAST_MAP = "features.12"  # of SqueezeNet 1.1
+
+Features = Callable[[Float[Array, "n s s 3"]], Float[Array, "n d"]]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """From square images to features.
+
+    Attributes:
+        name: "scenes", "imagenet" or "course"; what `load_encoder` takes.
+        features_fn: RGB in [0, 1] `(N, size, size, 3)` to `(N, D)`, a pytree; None where only features are published.
+        size: of the images, pixels.
+        digest: SHA-256 of its weights, "" where it has none.
+        preprocessing: one sentence, all that happens to an image.
+    """
+
+    name: str
+    features_fn: Features | None
+    size: int
+    digest: str
+    preprocessing: str
+
+
+def load_encoder(name: str) -> Encoder:
+    """The encoder for a kind of pictures.
+
+    Args:
+        name: "scenes" (SceneNet, which comes with the project), "imagenet" (SqueezeNet 1.1, the mean of its last map)
+            or "course" (VGG-16's fc7 as the course publishes it, no network).
+
+    Returns:
+        The encoder.
+
+    Raises:
+        InputError: if its weights are missing or damaged.
+    """
+    if name == "course":
+        return Encoder("course", None, 224, "", "VGG-16's fc7 in 512 principal components, as CS231n publishes them")
+    if name == "scenes":
+        if not SCENENET.exists():
+            raise InputError(
+                f"{SCENENET} is not there: train it with python -m experiments.train_encoder --export {SCENENET}"
+            )
+        model = scenenet(SCENENET)
+        said = "what SceneNet says of each cell, as probabilities; RGB in [0, 1], 64 px"
+        return Encoder(name, Partial(_of_scenes, model), 64, weights_digest(model), said)
+    network = load_network("imagenet")
+    said = f"SqueezeNet 1.1, mean of {LAST_MAP} over the image; RGB in [0, 1], ImageNet-normalised, 224 px"
+    return Encoder(name, Partial(_of_photographs, network.features_fn), 224, weights_digest(network.features_fn), said)
+
+
+def encode(encoder: Encoder, images: Float[np.ndarray, "n s s 3"], *, batch_size: int = 50) -> Float[np.ndarray, "n d"]:
+    """Features of images, a batch at a time by one compiled program.
+
+    Args:
+        encoder: which has a network.
+        images: `(N, size, size, 3)`, RGB in [0, 1], or integers in [0, 255].
+        batch_size: images at once.
+
+    Returns:
+        `(N, D)`, on the host.
+    """
+    assert encoder.features_fn is not None
+    rows = []
+    for first in range(0, len(images), batch_size):
+        batch = images[first : first + batch_size]
+        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)])
+        rows.append(np.asarray(apply(encoder.features_fn, _unit(filled)))[: len(batch)])
+    return np.concatenate(rows)
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    whole = np.issubdtype(images.dtype, np.integer)
+    return images.astype(np.float32) / np.float32(255) if whole else images.astype(np.float32)
+
+
+@jax.jit
+def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+    """`features_fn(images)`, compiled.
+
+    Args:
+        features_fn: of an `Encoder`.
+        images: `(N, size, size, 3)`, RGB in [0, 1].
+
+    Returns:
+        `(N, D)`.
+    """
+    return features_fn(images)
+
+
+def _of_scenes(model: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+    """Where there is something, and what it is there: probabilities, 0 where nothing is."""
+    scores = split_scores(model(images)[0])  # (n, 8, 8, ...)
+    there = jax.nn.sigmoid(scores["there"])
+    parts = [there, *(there * jax.nn.softmax(scores[name]) for name in PART_SIZES)]
+    cells = jnp.concatenate(parts, axis=-1).reshape(len(images), -1)  # (n, 1472)
+    background = jax.nn.softmax(jnp.mean(jax.nn.log_softmax(scores["background"]), axis=(1, 2)))
+    return jnp.concatenate([cells, background], axis=1)
+
+
+def _of_photographs(features_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+    return jnp.mean(features_fn(normalize(images))[LAST_MAP], axis=(1, 2))

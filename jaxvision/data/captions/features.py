@@ -1,0 +1,278 @@
+"""Features of captioned images, computed once and kept in an array_record file."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Float32, PyTree
+
+from jaxvision.data.captions.record import CaptionedImages
+from jaxvision.data.images import resize_image
+from jaxvision.errors import InputError
+from jaxvision.files import exclusive, home, notice, sha256, writing_error
+
+_FORMAT = "jaxvision features 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedFeatures:
+    """Features by number, read from the disk when asked for; `load` reads all of them.
+
+    Attributes:
+        indices: `(n,)` the number in the source of the picture that each row is of.
+        names: `(n,)` its name.
+        skipped: names of the pictures that could not be decoded, and why.
+        shape: of one picture's features.
+        path: the folder of the cache.
+        computed: whether this call computed them, rather than found them.
+    """
+
+    indices: tuple[int, ...]
+    names: tuple[str, ...]
+    skipped: dict[str, str]
+    shape: tuple[int, ...]
+    path: Path
+    computed: bool
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, row: SupportsIndex) -> Float32[np.ndarray, "..."]:
+        return self._array(self._reader[range(len(self))[row]])
+
+    def __iter__(self) -> Iterator[Float32[np.ndarray, "..."]]:
+        return (self[i] for i in range(len(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_reader"}  # open files stay here
+
+    def load(self) -> Float32[np.ndarray, "n ..."]:
+        """All of them in memory, `(n, *shape)`."""
+        found = np.empty((len(self), *self.shape), np.float32)
+        for start in range(0, len(self), 1024):
+            rows = range(start, min(start + 1024, len(self)))
+            found[start : rows.stop] = [self._array(data) for data in self._reader.__getitems__(rows)]
+        return found
+
+    def _array(self, data: bytes) -> Float32[np.ndarray, "..."]:
+        return np.frombuffer(data, "<f4").reshape(self.shape)
+
+    @functools.cached_property
+    def _reader(self) -> Any:
+        from array_record.python import array_record_data_source  # noqa: PLC0415 - an extra
+
+        return array_record_data_source.ArrayRecordDataSource([str(self.path / "features.array_record")])
+
+
+def cached_features(
+    images: CaptionedImages,
+    features_fn: Callable[[Float32[np.ndarray, "batch size size 3"]], Float[Array, "batch ..."]],
+    weights: PyTree,
+    *,
+    preprocessing: str,
+    size: int = 224,
+    batch_size: int = 32,
+    threads: int = 8,
+) -> CachedFeatures:
+    """What a network makes of each picture: computed once, then read from the home folder.
+
+    The cache is kept in `features` in the home folder under the SHA-256 of all that the numbers depend on: the weights,
+    `preprocessing`, `size`, and which pictures these are (`images.identity`). It is written beside its place and
+    renamed when whole. Threads decode the next batch while the network is at work on this one. A picture that cannot be
+    decoded is left out, counted and named; nothing else is lost.
+
+    Args:
+        images: where the pictures come from.
+        features_fn: takes `(batch_size, size, size, 3)` RGB in [0, 1], always of that shape, and returns
+            `(batch_size, ...)`; it normalises the images itself. Compile it (`jax.jit`, the weights as an argument).
+        weights: the arrays that it computes with; they only tell one network from another.
+        preprocessing: in words, what `features_fn` does besides: which layer, which normalisation, pooling.
+        size: side of the square images in pixels (short side resized, centre crop).
+        batch_size: pictures for one call; the last batch is filled up with zeros.
+        threads: how many pictures are decoded at a time.
+
+    Returns:
+        Features in float32, in the order of the source.
+
+    Raises:
+        InputError: if no picture can be decoded, `features_fn` returns another number of rows or numbers that are not
+            finite, the cache is damaged or cannot be written, or the extra is not installed.
+
+    Example:
+        >>> import os, tempfile
+        >>> from unittest import mock
+        >>> from jaxvision.data.captions import captioned_scenes
+        >>> scenes, weights = captioned_scenes("train", 3, size=16, batch_size=4), np.float32(2)
+        >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, JAXVISION_HOME=folder):
+        ...     brightness = lambda x: weights * x.mean((1, 2))
+        ...     cached = cached_features(scenes, brightness, weights, preprocessing="mean", size=16, batch_size=2)
+        ...     cached.load().shape, cached.skipped
+        ((3, 3), {})
+    """
+    if not preprocessing.strip() or min(size, batch_size, threads) < 1:
+        raise InputError(
+            f"cannot cache features of preprocessing {preprocessing!r}, size {size}, batch size {batch_size}, "
+            f"{threads} threads: say in words how the images are prepared, and choose positive numbers"
+        )
+    key = {
+        "format": _FORMAT,
+        "weights": weights_digest(weights),
+        "preprocessing": preprocessing,
+        "size": size,
+        "images": images.identity,
+    }
+    path = home() / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    computed = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(path, waiting=lambda: notice(f"Waiting for another process to compute {path}")):
+            if not path.exists():
+                _write(path, key, images, features_fn, size, batch_size, threads)
+                computed = True
+    except OSError as error:
+        raise writing_error(path, error) from error
+    return _open(path, computed)
+
+
+def weights_digest(weights: PyTree) -> str:
+    """The SHA-256 of all arrays of a model, with their names, shapes and types.
+
+    Args:
+        weights: any pytree of arrays, say an `nnx.Module`.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> weights_digest({"w": np.zeros(2)}) == weights_digest({"w": np.ones(2)})
+        False
+    """
+    found = hashlib.sha256()
+    for where, leaf in jax.tree_util.tree_leaves_with_path(weights):
+        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        array = np.ascontiguousarray(leaf)
+        found.update(f"{jax.tree_util.keystr(where)} {array.dtype} {array.shape}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def _open(path: Path, computed: bool) -> CachedFeatures:
+    try:
+        about = json.loads((path / "about.json").read_bytes())
+        whole = about["sha256"] == sha256(path / "features.array_record")
+        indices, names, shape = (tuple(about[name]) for name in ("indices", "names", "shape"))
+        skipped = dict(about["skipped"])
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise InputError(f"the cached features in {path} are damaged: remove the folder to have them computed again")
+    return CachedFeatures(indices, names, skipped, shape, path, computed)
+
+
+def _write(
+    path: Path,
+    key: dict[str, Any],
+    images: CaptionedImages,
+    features_fn: Callable[..., Any],
+    size: int,
+    batch_size: int,
+    threads: int,
+) -> None:
+    try:
+        from array_record.python.array_record_module import ArrayRecordWriter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InputError(
+            f"features are kept in array_record files, which cannot be imported ({error}): "
+            'pip install "jaxvision[coco]"'
+        ) from error
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    beside.mkdir()
+    file = beside / "features.array_record"
+    indices: list[int] = []
+    skipped: dict[str, str] = {}
+    shape: tuple[int, ...] = ()
+    try:
+        writer = ArrayRecordWriter(str(file), "group_size:1")  # a picture is read without its neighbours
+        try:
+            for numbers, batch in _batches(images, size, batch_size, threads, skipped):
+                rows = _rows(features_fn(batch), len(batch))[: len(numbers)]
+                shape = rows.shape[1:]
+                indices += numbers
+                for row in rows:
+                    writer.write(row.tobytes())
+        finally:
+            writer.close()
+        if not indices:
+            raise InputError(f"none of the {len(images):,} pictures can be decoded: {next(iter(skipped.values()), '')}")
+        about = {
+            **key,
+            "shape": shape,
+            "sha256": sha256(file),
+            "skipped": skipped,
+            "indices": indices,
+            "names": [images.names[i] for i in indices],
+        }
+        (beside / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if skipped:
+        notice(f"{len(skipped):,} of {len(images):,} pictures were left out: {'; '.join(skipped.values())}")
+
+
+def _rows(features: Any, n: int) -> Float32[np.ndarray, "n ..."]:
+    rows = np.asarray(features, dtype="<f4")
+    if rows.ndim < 1 or len(rows) != n:
+        raise InputError(f"features_fn made {rows.shape} of {n} images: expected one row for each image")
+    if not np.isfinite(rows).all():
+        raise InputError("features_fn returned numbers that are not finite: check its weights and normalisation")
+    return rows
+
+
+def _batches(
+    images: CaptionedImages, size: int, batch_size: int, threads: int, skipped: dict[str, str]
+) -> Iterator[tuple[list[int], Float32[np.ndarray, "batch size size 3"]]]:
+    """Full batches of decoded pictures with their numbers; those that cannot be decoded go to `skipped`."""
+
+    def decoded(index: int):
+        try:
+            return index, resize_image(images[index].image, size)
+        except InputError as error:
+            return index, str(error)
+
+    numbers: list[int] = []
+    batch = np.zeros((batch_size, size, size, 3), np.float32)
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for index, found in _ahead(pool, decoded, range(len(images)), 2 * batch_size):
+            if isinstance(found, str):
+                skipped[images.names[index]] = found
+                continue
+            batch[len(numbers)] = found.astype(np.float32) / np.float32(255)
+            numbers.append(index)
+            if len(numbers) == batch_size:
+                yield numbers, batch
+                numbers, batch = [], np.zeros_like(batch)
+    if numbers:
+        yield numbers, batch
+
+
+def _ahead(
+    pool: concurrent.futures.Executor, call: Callable[[int], Any], items: Sequence[int], depth: int
+) -> Iterator[Any]:
+    """`map` that is at most `depth` items ahead, so that results do not pile up in memory."""
+    waiting = [pool.submit(call, item) for item in items[:depth]]
+    for item in items[depth:]:
+        yield waiting.pop(0).result()
+        waiting.append(pool.submit(call, item))
+    for future in waiting:
+        yield future.result()
