@@ -11,7 +11,7 @@ programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU 
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from experiments.peak_memory import peak_memory
 from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
 from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
 from jaxvision.errors import InputError
-from jaxvision.training import new_run
+from jaxvision.training import Run, new_run
 
 SIZE = 224
 LABEL_RANK = 50
@@ -72,9 +72,9 @@ class Result:
 class Prepared:
     """A program and its peers, compiled and compared."""
 
-    step: Step
+    name: str
     calls: dict[str, Callable[[], Any]]
-    """ours, and PyTorch's forms by name"""
+    """"ours", and the peers' forms by name"""
     compile_seconds: float
     operations: float
     """floating-point operations of one call"""
@@ -102,21 +102,35 @@ def main(config: Config) -> Result:
     with new_run("benchmark", config, run_dir=config.run_dir) as run:
         if not forms:
             run.note("Without PyTorch, only our own times are measured")
-        peak = matmul_peak()
-        prepared = []
-        for step in steps:
-            prepared.append(prepare(step, classifier, forms, seed=config.seed))
-            run.note(f"{step.name}: compiled in {prepared[-1].compile_seconds:.1f} s")
-        run.note(f"Timing {rounds} rounds")
-        samples = measure(prepared, rounds=rounds)
-        memory = [{name: peak_memory(call) for name, call in p.calls.items()} for p in prepared]
-        rows = [row_of(*measured, peak) for measured in zip(prepared, samples, memory, strict=True)]
-        machine = report.describe_machine()
-        picture = report.save_plot(rows, run.picture("benchmark.png"), machine)
-        report.write_table(run.path / "benchmark.md", rows, machine, peak)
-        report.print_table(rows, machine, peak)
-        result = Result(run.path, machine, peak / 1e9, tuple(rows), (picture,))
-        run.finish(result)
+        return time_all(run, (prepare(step, classifier, forms, seed=config.seed) for step in steps), rounds=rounds)
+
+
+def time_all(run: Run, programs: Iterable[Prepared], *, rounds: int, peers: str = "PyTorch") -> Result:
+    """Times all programs and their peers and finishes the run with table, plot and numbers.
+
+    Args:
+        run: to be finished.
+        programs: compiled and compared.
+        rounds: samples of each.
+        peers: what the others are called together.
+
+    Returns:
+        All rows.
+    """
+    peak, prepared = matmul_peak(), []
+    for program in programs:
+        prepared.append(program)
+        run.note(f"{program.name}: compiled in {program.compile_seconds:.1f} s")
+    run.note(f"Timing {rounds} rounds")
+    samples = measure(prepared, rounds=rounds)
+    memory = [{name: peak_memory(call) for name, call in p.calls.items()} for p in prepared]
+    rows = [row_of(*measured, peak) for measured in zip(prepared, samples, memory, strict=True)]
+    machine = report.describe_machine()
+    picture = report.save_plot(rows, run.picture("benchmark.png"), machine, peers=peers)
+    report.write_table(run.path / "benchmark.md", rows, machine, peak, peers=peers)
+    report.print_table(rows, machine, peak, peers=peers)
+    result = Result(run.path, machine, peak / 1e9, tuple(rows), (picture,))
+    run.finish(result)
     return result
 
 
@@ -162,7 +176,7 @@ def prepare(step: Step, model: Callable, forms: Mapping[str, Any], *, seed: int)
         found = calls[name]().numpy()
         report.require_same(step.name, name, expected, found.transpose(0, 2, 3, 1) if found.ndim == 4 else found)
     operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
-    return Prepared(step, calls, compile_seconds, operations)
+    return Prepared(step.name, calls, compile_seconds, operations)
 
 
 def measure(prepared: Sequence[Prepared], *, rounds: int) -> list[dict[str, np.ndarray]]:
@@ -199,7 +213,7 @@ def row_of(
     peers = {name: times for name, times in samples.items() if name != "ours"}
     fastest = min(peers.values(), key=np.median, default=None)
     return report.Row(
-        name=prepared.step.name,
+        name=prepared.name,
         ours=Timing.of(samples["ours"]),
         peers={name: Timing.of(times) for name, times in peers.items()},
         ratio=None if fastest is None else Timing.of(samples["ours"] / fastest),

@@ -22,7 +22,7 @@ from jaxvision.files import atomic_write
 HEADER = (
     "step",
     "ours, ms",
-    "fastest PyTorch, ms",
+    "fastest {}, ms",
     "its form",
     "ratio",
     "compile, s",
@@ -45,7 +45,7 @@ class Row:
     """our time over that of PyTorch's fastest form, round by round"""
     compile_seconds: float
     gigaflops: float
-    """of one call: those of the program compiled for one image and one step, times images and steps"""
+    """of one call"""
     peak_share: float
     """of the speed of a large matrix product"""
     memory: dict[str, int | None]
@@ -61,11 +61,11 @@ def require_same(step: str, form: str, ours: np.ndarray, theirs: np.ndarray) -> 
     Example:
         >>> require_same("forward", "eager", np.array([1.0, 2.0]), np.array([1.0, 2.5]))
         Traceback (most recent call last):
-        FloatingPointError: forward: ours and PyTorch's eager form differ by 2.2e-01 of the norm
+        FloatingPointError: forward: ours and the eager form differ by 2.2e-01 of the norm
     """
     difference = float(np.linalg.norm(ours - theirs) / np.linalg.norm(ours))
     if not difference <= TOLERANCE:
-        raise FloatingPointError(f"{step}: ours and PyTorch's {form} form differ by {difference:.1e} of the norm")
+        raise FloatingPointError(f"{step}: ours and the {form} form differ by {difference:.1e} of the norm")
 
 
 def describe_machine() -> str:
@@ -108,11 +108,11 @@ def fastest(row: Row) -> tuple[str, Timing]:
     return min(row.peers.items(), key=lambda item: item[1].median)
 
 
-def print_table(rows: Sequence[Row], machine: str, peak: float) -> None:
+def print_table(rows: Sequence[Row], machine: str, peak: float, *, peers: str = "PyTorch") -> None:
     """Shows the medians on standard output, in 80 columns; the rest is in the Markdown table."""
     table = Table(caption=_caption(machine, peak), box=box.SIMPLE, caption_justify="left")
     table.add_column("medians")
-    for name in ("ours, ms", "PyTorch, ms", "ratio", "of peak"):
+    for name in ("ours, ms", f"{peers}, ms", "ratio", "of peak"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         name, ours, theirs, _, ratio, _, _, share, *_ = (cell.split(" (")[0] for cell in cells(row))
@@ -120,16 +120,17 @@ def print_table(rows: Sequence[Row], machine: str, peak: float) -> None:
     Console().print(table)
 
 
-def write_table(path: Path, rows: Sequence[Row], machine: str, peak: float) -> None:
-    """Writes the table as Markdown."""
-    lines = [HEADER, tuple(":--" if i in (0, 3) else "--:" for i in range(len(HEADER))), *map(cells, rows)]
+def write_table(path: Path, rows: Sequence[Row], machine: str, peak: float, *, peers: str = "PyTorch") -> None:
+    """Writes the table as Markdown; `peers` is what the others are called together."""
+    header = tuple(name.format(peers) for name in HEADER)
+    lines = [header, tuple(":--" if i in (0, 3) else "--:" for i in range(len(HEADER))), *map(cells, rows)]
     with atomic_write(path, text=True) as stream:
         stream.writelines("| " + " | ".join(line) + " |\n" for line in lines)
         stream.write(f"\n{_caption(machine, peak)}.\n")
 
 
-def save_plot(rows: Sequence[Row], path: Path, machine: str) -> Path:
-    """Draws our time and every form's, relative to PyTorch's fastest; or our own times where there is no peer."""
+def save_plot(rows: Sequence[Row], path: Path, machine: str, *, peers: str = "PyTorch") -> Path:
+    """Draws our time and every form's, relative to the peers' fastest; or our own times where there is no peer."""
     figure = Figure(figsize=(7, 0.7 + 0.42 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     positions = np.arange(len(rows))[::-1]
@@ -146,7 +147,7 @@ def save_plot(rows: Sequence[Row], path: Path, machine: str) -> Path:
     axes.set_xscale("log")
     if rows and rows[0].peers:
         axes.axvline(1, color=figures.RULE, lw=1, zorder=0)
-        axes.set_xlabel("time, relative to PyTorch's fastest form (blue: ours, orange: PyTorch's forms)")
+        axes.set_xlabel(f"time, relative to the fastest form of {peers} (blue: ours, orange: theirs)")
     else:
         axes.set_xlabel("milliseconds")
     axes.set_title(machine, loc="left", size=7, color=figures.GREY)

@@ -75,10 +75,14 @@ class Captioner(NamedTuple):
         Returns:
             `(N, T, V)`; `[:, t]` are of the word after `tokens[:, t]`.
         """
-        x = self.W_embed[tokens]  # (N, T, W)
-        h = _SEQUENCES[self.cell](self.recurrent, x, self.start(features))[0]  # (N, T, H)
+        if tokens.size < self.W_embed.shape[0]:
+            params, x = self.recurrent, self.W_embed[tokens]  # (N, T, W)
+        else:  # less work: each word through the cell's input weights once, and not again wherever it is read
+            params, x = self.recurrent._replace(Wx=self.W_embed @ self.recurrent.Wx), tokens
+        h = _SEQUENCES[self.cell](params, x, self.start(features))[0]  # (N, T, H)
         n, t, size = h.shape
-        return (h.reshape(n * t, size) @ self.W_vocab + self.b_vocab[None]).reshape(n, t, -1)
+        h = jnp.swapaxes(h, 0, 1).reshape(t * n, size)  # in the order in which the cell leaves them
+        return jnp.swapaxes((h @ self.W_vocab + self.b_vocab[None]).reshape(t, n, -1), 0, 1)
 
     def start(self, features: Float[Array, "n d"]) -> Any:
         """The state before the first word.

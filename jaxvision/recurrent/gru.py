@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxvision.recurrent.parameters import GRUParams
-from jaxvision.recurrent.sequence import check_sequence, keep, over_sequence, project
+from jaxvision.recurrent.sequence import Inputs, check_sequence, keep, over_sequence, project
 
 
 def gru_step(params: GRUParams, h: Float[Array, "n h"], x: Float[Array, "n d"]) -> Float[Array, "n h"]:
@@ -38,7 +38,7 @@ def gru_step(params: GRUParams, h: Float[Array, "n h"], x: Float[Array, "n d"]) 
 
 def gru(
     params: GRUParams,
-    x: Float[Array, "n t d"],
+    x: Inputs,
     state: Float[Array, "n h"] | None = None,
     *,
     mask: Bool[Array, "n t"] | None = None,
@@ -51,7 +51,7 @@ def gru(
 
     Args:
         params: `Wx (D, 3H)`, `Wh (H, 3H)`, `b (3H,)`, the gates in the order r, z, n, and `bh (H,)`.
-        x: `(N, T, D)`.
+        x: `(N, T, D)`, or `(N, T)` indices in `[0, D)` for one-hot vectors: their products are rows of Wx.
         state: `(N, H)` to begin with; zero if not given.
         mask: `(N, T)`, True where there is input. Elsewhere the state is kept, so that a padded sequence ends with
             the state that it would have alone.
@@ -77,7 +77,7 @@ def gru(
     """
     check_sequence(x, mask, params, state, n_gates=3)
     if state is None:
-        state = jnp.zeros((x.shape[0], params.Wh.shape[0]), x.dtype)
+        state = jnp.zeros((x.shape[0], params.Wh.shape[0]), params.Wh.dtype)
     return over_sequence(_run, params, x, state, mask=mask, segment=segment, truncate=truncate)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxvision.recurrent.parameters import RecurrentParams
-from jaxvision.recurrent.sequence import check_sequence, keep, outer_sum, over_sequence, project
+from jaxvision.recurrent.sequence import Inputs, check_sequence, keep, outer_sum, over_sequence, project
 
 
 class LSTMState(NamedTuple):
@@ -53,7 +53,7 @@ def lstm_step(params: RecurrentParams, state: LSTMState, x: Float[Array, "n d"])
 
 def lstm(
     params: RecurrentParams,
-    x: Float[Array, "n t d"],
+    x: Inputs,
     state: LSTMState | None = None,
     *,
     mask: Bool[Array, "n t"] | None = None,
@@ -69,7 +69,7 @@ def lstm(
 
     Args:
         params: `Wx (D, 4H)`, `Wh (H, 4H)`, `b (4H,)`, the gates in the order i, f, o, g.
-        x: `(N, T, D)`.
+        x: `(N, T, D)`, or `(N, T)` indices in `[0, D)` for one-hot vectors: their products are rows of Wx.
         state: h and c to begin with, `(N, H)` each; zero if not given.
         mask: `(N, T)`, True where there is input. Elsewhere h and c are kept, so that a padded sequence ends with the
             state that it would have alone.
@@ -96,7 +96,7 @@ def lstm(
     """
     check_sequence(x, mask, params, None if state is None else state.h, n_gates=4)
     if state is None:
-        zero = jnp.zeros((x.shape[0], params.Wh.shape[0]), x.dtype)
+        zero = jnp.zeros((x.shape[0], params.Wh.shape[0]), params.Wh.dtype)
         state = LSTMState(zero, zero)
     return over_sequence(_run, params, x, state, mask=mask, segment=segment, truncate=truncate)
 

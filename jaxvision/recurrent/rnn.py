@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxvision.recurrent.parameters import RecurrentParams
-from jaxvision.recurrent.sequence import check_sequence, keep, outer_sum, over_sequence, project
+from jaxvision.recurrent.sequence import Inputs, check_sequence, keep, outer_sum, over_sequence, project
 
 
 def rnn_step(params: RecurrentParams, h: Float[Array, "n h"], x: Float[Array, "n d"]) -> Float[Array, "n h"]:
@@ -34,7 +34,7 @@ def rnn_step(params: RecurrentParams, h: Float[Array, "n h"], x: Float[Array, "n
 
 def rnn(
     params: RecurrentParams,
-    x: Float[Array, "n t d"],
+    x: Inputs,
     state: Float[Array, "n h"] | None = None,
     *,
     mask: Bool[Array, "n t"] | None = None,
@@ -50,7 +50,7 @@ def rnn(
 
     Args:
         params: `Wx (D, H)`, `Wh (H, H)`, `b (H,)`.
-        x: `(N, T, D)`.
+        x: `(N, T, D)`, or `(N, T)` indices in `[0, D)` for one-hot vectors: their products are rows of Wx.
         state: `(N, H)` to begin with; zero if not given.
         mask: `(N, T)`, True where there is input. Elsewhere the state is kept, so that a padded sequence ends with
             the state that it would have alone.
@@ -77,7 +77,7 @@ def rnn(
     """
     check_sequence(x, mask, params, state, n_gates=1)
     if state is None:
-        state = jnp.zeros((x.shape[0], params.Wh.shape[0]), x.dtype)
+        state = jnp.zeros((x.shape[0], params.Wh.shape[0]), params.Wh.dtype)
     return over_sequence(_run, params, x, state, mask=mask, segment=segment, truncate=truncate)
 
 

@@ -173,6 +173,20 @@ def test_padded_is_alone(cell):
     assert not dx[~np.asarray(MASK)].any()
 
 
+@slow_but_lstm
+@pytest.mark.parametrize("segment", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_indices_are_one_hot_vectors(cell, segment):
+    params, state = begin(cell)
+    words = jnp.array([[0, 3, 3, 1, 2], [2, 2, 0, 1, 0], [1, 1, 1, 3, 0]])
+
+    @jax.jit
+    @jax.value_and_grad
+    def run(params, x):
+        return total(cell.sequence(params, x, state, mask=MASK, segment=segment))
+
+    assert_close(run(params, words), run(params, jax.nn.one_hot(words, D)), rtol=1e-4)
+
+
 @pytest.mark.slow
 @every_cell
 def test_two_halves_are_the_whole(cell):
@@ -273,6 +287,7 @@ def test_segments_need_less_memory(cell):
 MISTAKES = [
     (X[0], {}, r"give one sequence as x\[None\]"),
     (X[:, :0], {}, "at least one step"),
+    (jnp.zeros(5, int), {}, r"shape \(N, T\), got \(5,\): give one sequence as x\[None\]"),
     (X[:, :, :3], {}, "x must have 4 features"),
     (X, {"mask": MASK[:, :4]}, r"mask must be one bool for each step, shape \(3, 5\)"),
     (X, {"mask": MASK.astype(jnp.float32)}, "got float32"),

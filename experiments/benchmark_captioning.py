@@ -1,0 +1,244 @@
+"""Benchmark of captioning: a training step, a gradient and a beam search against what one would run instead.
+
+- The training step (forward, loss, gradients, Adam's update; LSTM) against PyTorch's forms of it, eager and compiled.
+- The gradient against the NumPy reference, the course's layers with derivatives by hand.
+- The beam search of many images in one program against the same search compiled for one image, in a loop.
+
+Measured and reported as in `experiments.benchmark`: interleaved, medians with quartiles, results compared before
+anything is timed. Without PyTorch (extra `peers`) or with --no-peers the training steps have no peer. Expected on two
+CPU cores: the ratios in the README.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from experiments import benchmark_report as report
+from experiments.benchmark import Prepared, Result, time_all
+from experiments.command import command
+from experiments.inputs import require_number
+from experiments.timing import compiled
+from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
+from jaxvision.numpy_reference import captioning_loss
+from jaxvision.recurrent import lstm_to_torch
+from jaxvision.training import new_run
+
+LEARNING_RATE = 1e-3
+NUM_BEAMS = 5
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one benchmark."""
+
+    rounds: int = 30
+    """samples of each program"""
+    peers: bool = True
+    """measure PyTorch beside it"""
+    compile: bool = True
+    """include torch.compile"""
+    quick: bool = False
+    """five rounds, no torch.compile: a first look, not a result"""
+    batches: tuple[int, ...] = (64, 256)
+    """captions of a training step"""
+    images: int = 64
+    """of the beam search and of the NumPy reference"""
+    words: int = 1004
+    """in the vocabulary"""
+    max_length: int = 17
+    """words of a caption, with its start and its end"""
+    feature_size: int = 512
+    """of an image"""
+    embed_size: int = 256
+    """of a word's vector"""
+    hidden_size: int = 512
+    """of the LSTM's state"""
+    seed: int = 0
+    """of weights and captions; the speed does not depend on it"""
+    run_dir: Path | None = None
+    """folder to write to; none: the next free runs/benchmark-captioning-NNN"""
+
+
+def main(config: Config) -> Result:
+    """Times every row and writes table, plot and numbers.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        All rows.
+
+    Raises:
+        InputError: if `rounds` is no count, or captions are too short.
+        FloatingPointError: if ours and a peer's results differ.
+    """
+    require_number(config, "rounds", at_least=1)
+    require_number(config, "max_length", at_least=4)
+    rounds = min(5, config.rounds) if config.quick else config.rounds
+    with new_run("benchmark-captioning", config, run_dir=config.run_dir) as run:
+        return time_all(run, prepare(config), rounds=rounds, peers="others")
+
+
+def prepare(config: Config) -> Iterator[Prepared]:
+    """Compiles the programs, one after the other, and compares their results with the peers'.
+
+    Args:
+        config: the settings.
+
+    Yields:
+        What is to be timed.
+
+    Raises:
+        FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
+    """
+    model = captioner(
+        jax.random.key(config.seed),
+        feature_size=config.feature_size,
+        vocabulary_size=config.words,
+        embed_size=config.embed_size,
+        hidden_size=config.hidden_size,
+    )
+    for n in config.batches:
+        yield training_step(model, n, config)
+    yield gradient(model, config)
+    yield beams(model, config)
+
+
+def training_step(model: Captioner, n: int, config: Config) -> Prepared:
+    """A step of Adam, beside PyTorch's; compared are the changes of all weights."""
+    optimizer = optax.adam(LEARNING_RATE)
+
+    def step(model: Captioner, state: Any, features: Array, captions: Array) -> tuple[Captioner, Any, Array]:
+        loss, gradients = jax.value_and_grad(caption_loss)(model, features, captions)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+            updates, state = optimizer.update(gradients, state, model)
+        return optax.apply_updates(model, updates), state, loss  # type: ignore[return-value]
+
+    features, captions = batch(n, config)
+    call, seconds = compiled(step, model, optimizer.init(model), features, captions)
+    calls: dict[str, Callable[[], Any]] = {"ours": call}
+    name = f"captioner training step, {n} captions"
+    if config.peers and importlib.util.find_spec("torch") is not None:
+        from experiments import peers_captioning  # noqa: PLC0415 - PyTorch is an extra
+
+        before, after = torch_weights(model), torch_weights(call()[0])
+        forms = peers_captioning.training_steps(
+            before,
+            np.asarray(features),
+            np.asarray(captions),
+            learning_rate=LEARNING_RATE,
+            compile=config.compile and not config.quick,
+        )
+        for form, (theirs, net) in forms.items():
+            theirs()
+            found = {name: tensor.numpy() for name, tensor in net.state_dict().items() if name in after}
+            # PyTorch's LSTM has its bias twice, and moves both.
+            report.require_same(name, form, _moved(before, after), _moved(before, found))
+            calls[form] = theirs
+    return Prepared(name, calls, seconds, 3 * forward_operations(model, *captions.shape))
+
+
+def gradient(model: Captioner, config: Config) -> Prepared:
+    """Loss and derivatives by every weight, beside the NumPy reference."""
+    features, captions = batch(config.images, config)
+    call, seconds = compiled(jax.value_and_grad(caption_loss), model, features, captions)
+    params = {name: np.asarray(array) for name, array in named(model).items()}
+
+    def reference() -> tuple[np.floating, dict[str, np.ndarray]]:
+        return captioning_loss(params, np.asarray(features), np.asarray(captions), cell_type="lstm")
+
+    name, (loss, gradients), expected = f"captioner gradient, {config.images} captions", call(), reference()
+    report.require_same(name, "NumPy reference", np.asarray(loss), np.asarray(expected[0]))
+    for weight, array in named(gradients).items():
+        report.require_same(f"{name}, {weight}", "NumPy reference", np.asarray(array), expected[1][weight])
+    operations = 3 * forward_operations(model, *captions.shape)
+    return Prepared(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
+
+
+def beams(model: Captioner, config: Config) -> Prepared:
+    """A beam search of all images at once, beside one image after the other; no caption ends early, here or there."""
+
+    def search(model: Captioner, features: Array) -> Array:
+        found = beam_search(model.step, model.start(features), num_beams=NUM_BEAMS, max_length=config.max_length - 1)
+        return found.log_probs  # (N, B)
+
+    model = model._replace(b_vocab=model.b_vocab.at[END].set(-100.0))
+    features, _ = batch(config.images, config)
+    call, seconds = compiled(search, model, features)
+    single = jax.jit(search).lower(model, features[:1]).compile()
+    rows = [features[i : i + 1] for i in range(config.images)]
+
+    def one_by_one() -> list[Array]:
+        return [jax.block_until_ready(single(model, row)) for row in rows]
+
+    name = f"beam-{NUM_BEAMS} decoding of {config.images} images"
+    report.require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
+    operations = forward_operations(model, config.images * NUM_BEAMS, config.max_length, words_once=False)
+    return Prepared(name, {"ours": call, "one image at a time": one_by_one}, seconds, operations)
+
+
+def batch(n: int, config: Config) -> tuple[Float[Array, "n d"], Int[Array, "n t"]]:
+    """Features, and captions of many lengths whose words are as unevenly frequent as those of a language.
+
+    Example:
+        >>> batch(2, Config(feature_size=3, max_length=6))[1].shape
+        (2, 6)
+    """
+    generator = np.random.default_rng(config.seed)
+    known = np.arange(UNK, config.words)
+    frequency = 1 / (1 + np.arange(len(known)))  # Zipf's law
+    captions = np.zeros((n, config.max_length), np.int32)
+    for caption in captions:
+        length = generator.integers(config.max_length // 2, config.max_length - 1)
+        caption[: length + 1] = START, *generator.choice(known, length - 1, p=frequency / frequency.sum()), END
+    return jnp.asarray(generator.normal(size=(n, config.feature_size)), jnp.float32), jnp.asarray(captions)
+
+
+def forward_operations(model: Captioner, n: int, max_length: int, *, words_once: bool = True) -> float:
+    """Of the products of matrices, counted by hand: the compiler counts a loop's body once.
+
+    Args:
+        model: gives the sizes.
+        n: captions.
+        max_length: T, of which T - 1 are read.
+        words_once: whether each word's vector goes through the cell's input weights at most once.
+
+    Returns:
+        Floating-point operations of a forward pass; a gradient takes three times as many.
+    """
+    (features, hidden), (words, size), (_, gates) = model.W_proj.shape, model.W_embed.shape, model.recurrent.Wx.shape
+    read = n * (max_length - 1)
+    projected = min(read, words) if words_once else read
+    return 2.0 * (n * features * hidden + projected * size * gates + read * hidden * (gates + words))
+
+
+def named(model: Captioner) -> dict[str, Array]:
+    """The weights under the course's names."""
+    of_cell = model.recurrent._asdict()
+    return {name: array for name, array in (model._asdict() | of_cell).items() if name != "recurrent"}
+
+
+def torch_weights(model: Captioner) -> dict[str, np.ndarray]:
+    """The weights under the names of `peers_captioning.CaptionerNet`."""
+    weights = {"proj.weight": model.W_proj.T, "proj.bias": model.b_proj, "embed.weight": model.W_embed}
+    weights |= {"vocab.weight": model.W_vocab.T, "vocab.bias": model.b_vocab}
+    weights |= {f"lstm.{name}": array for name, array in lstm_to_torch(model.recurrent).items()}  # type: ignore[arg-type]
+    return {name: np.asarray(array) for name, array in weights.items()}
+
+
+def _moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> np.ndarray:
+    """The change of all weights, end to end, of the LSTM's two biases the first."""
+    names = [name for name in before if name != "lstm.bias_hh_l0"]
+    return np.concatenate([(after[name] - before[name]).ravel() for name in names])
+
+
+if __name__ == "__main__":
+    command(main, Config)
