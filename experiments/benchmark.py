@@ -3,7 +3,8 @@
 Each row is one compiled program, timed in turn with every form that PyTorch offers (eager, channels-last,
 torch.compile with each), A B A B, in three passes over all rows; results are compared before anything is timed.
 Reported: the median of the samples with the quartiles in brackets, the ratio to PyTorch's fastest form (below 1.0: ours
-is faster), compile time, and the share of the speed that a large matrix product reaches here.
+is faster), compile time, the share of the speed that a large matrix product reaches here, and on Linux the peak of a
+call's memory beside that of the same form. --rows "style transfer" --style-steps 200 --rounds 3 times whole transfers.
 
 PyTorch comes with the extra `peers`; without it, or with --no-peers, only our own times are measured. Close other
 programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
@@ -20,11 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import benchmark_report as report
-from experiments.benchmark_steps import STEPS, Step, forward
+from experiments.benchmark_steps import STEPS, Step, forward, with_style_steps
 from experiments.command import command
 from experiments.inputs import require_number
+from experiments.peak_memory import peak_memory
 from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
 from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
+from jaxvision.errors import InputError
 from jaxvision.training import Run, new_run
 
 SIZE = 224
@@ -36,8 +39,12 @@ PASSES = 3
 class Config:
     """The settings of one benchmark."""
 
+    rows: tuple[str, ...] = ()
+    """only rows with one of these words in their names; none: all"""
     rounds: int = 30
-    """samples of each program"""
+    """samples of each program (a count)"""
+    style_steps: int | None = None
+    """steps of the style transfers (a count); none: 20 at 192 px and 5 at 512 px"""
     peers: bool = True
     """measure PyTorch beside it"""
     compile: bool = True
@@ -83,17 +90,19 @@ def main(config: Config) -> Result:
         All rows.
 
     Raises:
-        InputError: if `rounds` is no count.
+        InputError: if a count is below 1 or no row has such a name.
         FloatingPointError: if ours and PyTorch's results differ.
     """
-    require_number(config, "rounds", at_least=1)
+    for flag in ("rounds", "style_steps"):
+        require_number(config, flag, at_least=1)
+    steps = chosen(config)
     rounds = min(5, config.rounds) if config.quick else config.rounds
     classifier = squeezenet1_1(key=jax.random.key(config.seed))
     forms = peer_forms(state_dict(classifier), config) if config.peers else {}
     with new_run("benchmark", config, run_dir=config.run_dir) as run:
         if not forms:
             run.note("Without PyTorch, only our own times are measured")
-        return time_all(run, (prepare(step, classifier, forms, seed=config.seed) for step in STEPS), rounds=rounds)
+        return time_all(run, (prepare(step, classifier, forms, seed=config.seed) for step in steps), rounds=rounds)
 
 
 def time_all(run: Run, programs: Iterable[Prepared], *, rounds: int, peers: str = "PyTorch") -> Result:
@@ -113,7 +122,9 @@ def time_all(run: Run, programs: Iterable[Prepared], *, rounds: int, peers: str 
         prepared.append(program)
         run.note(f"{program.name}: compiled in {program.compile_seconds:.1f} s")
     run.note(f"Timing {rounds} rounds")
-    rows = [row_of(p, samples, peak) for p, samples in zip(prepared, measure(prepared, rounds=rounds), strict=True)]
+    samples = measure(prepared, rounds=rounds)
+    memory = [{name: peak_memory(call) for name, call in p.calls.items()} for p in prepared]
+    rows = [row_of(*measured, peak) for measured in zip(prepared, samples, memory, strict=True)]
     machine = report.describe_machine()
     picture = report.save_plot(rows, run.picture("benchmark.png"), machine, peers=peers)
     report.write_table(run.path / "benchmark.md", rows, machine, peak, peers=peers)
@@ -121,6 +132,19 @@ def time_all(run: Run, programs: Iterable[Prepared], *, rounds: int, peers: str 
     result = Result(run.path, machine, peak / 1e9, tuple(rows), (picture,))
     run.finish(result)
     return result
+
+
+def chosen(config: Config) -> tuple[Step, ...]:
+    """The rows that were asked for.
+
+    Raises:
+        InputError: if there is no such row.
+    """
+    steps = with_style_steps(STEPS, config.style_steps)
+    found = tuple(step for step in steps if not config.rows or any(part in step.name for part in config.rows))
+    if not found:
+        raise InputError(f"--rows {' '.join(config.rows)} names none of: {', '.join(step.name for step in steps)}")
+    return found
 
 
 def prepare(step: Step, model: Callable, forms: Mapping[str, Any], *, seed: int) -> Prepared:
@@ -172,12 +196,15 @@ def measure(prepared: Sequence[Prepared], *, rounds: int) -> list[dict[str, np.n
     ]
 
 
-def row_of(prepared: Prepared, samples: dict[str, np.ndarray], peak: float) -> report.Row:
+def row_of(
+    prepared: Prepared, samples: dict[str, np.ndarray], memory: Mapping[str, int | None], peak: float
+) -> report.Row:
     """The row of a table: medians and ratios.
 
     Args:
         prepared: the program.
         samples: seconds per call by name, "ours" among them.
+        memory: bytes at a call's peak, by name.
         peak: operations per second of a large matrix product.
 
     Returns:
@@ -193,6 +220,7 @@ def row_of(prepared: Prepared, samples: dict[str, np.ndarray], peak: float) -> r
         compile_seconds=prepared.compile_seconds,
         gigaflops=prepared.operations / 1e9,
         peak_share=prepared.operations / float(np.median(samples["ours"])) / peak,
+        memory=dict(memory),
     )
 
 

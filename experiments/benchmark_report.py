@@ -19,7 +19,18 @@ from experiments import figures
 from experiments.timing import Timing
 from jaxvision.files import atomic_write
 
-HEADER = ("step", "ours, ms", "fastest {}, ms", "its form", "ratio", "compile, s", "GFLOP", "of peak")
+HEADER = (
+    "step",
+    "ours, ms",
+    "fastest {}, ms",
+    "its form",
+    "ratio",
+    "compile, s",
+    "GFLOP",
+    "of peak",
+    "ours, MiB",
+    "its form's, MiB",
+)
 TOLERANCE = 1e-2  # of the norm: rounding sends a gradient through another member of a pooling window now and then
 
 
@@ -37,6 +48,8 @@ class Row:
     """of one call"""
     peak_share: float
     """of the speed of a large matrix product"""
+    memory: dict[str, int | None]
+    """bytes at a call's peak beside what was there before, "ours" and each form's; None where no one knows"""
 
 
 def require_same(step: str, form: str, ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -79,14 +92,15 @@ def _cores() -> int:
 def cells(row: Row) -> tuple[str, ...]:
     """The row as text, milliseconds with quartiles in brackets."""
     ours = _milliseconds(row.ours)
-    share = f"{100 * row.peak_share:.0f} %"
+    share, form = f"{100 * row.peak_share:.0f} %", ""
     if row.ratio is None:
-        theirs, form, ratio = "", "", ""
+        theirs, ratio = "", ""
     else:
         form, timing = fastest(row)
         theirs = _milliseconds(timing)
         ratio = f"{row.ratio.median:.2f} ({row.ratio.low:.2f}-{row.ratio.high:.2f})"
-    return (row.name, ours, theirs, form, ratio, f"{row.compile_seconds:.1f}", f"{row.gigaflops:.2f}", share)
+    speed = (ours, theirs, form, ratio, f"{row.compile_seconds:.1f}", f"{row.gigaflops:.2f}", share)
+    return (row.name, *speed, *(_mebibytes(row.memory.get(name)) for name in ("ours", form)))
 
 
 def fastest(row: Row) -> tuple[str, Timing]:
@@ -101,7 +115,7 @@ def print_table(rows: Sequence[Row], machine: str, peak: float, *, peers: str = 
     for name in ("ours, ms", f"{peers}, ms", "ratio", "of peak"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        name, ours, theirs, _, ratio, _, _, share = (cell.split(" (")[0] for cell in cells(row))
+        name, ours, theirs, _, ratio, _, _, share, *_ = (cell.split(" (")[0] for cell in cells(row))
         table.add_row(name, ours, theirs, ratio, share)
     Console().print(table)
 
@@ -143,6 +157,10 @@ def save_plot(rows: Sequence[Row], path: Path, machine: str, *, peers: str = "Py
 def _milliseconds(timing: Timing) -> str:
     low, median, high = (1e3 * x for x in (timing.low, timing.median, timing.high))
     return f"{median:.1f} ({low:.1f}-{high:.1f})"
+
+
+def _mebibytes(n_bytes: int | None) -> str:
+    return "" if n_bytes is None else f"{n_bytes / 2**20:.0f}"
 
 
 def _caption(machine: str, peak: float) -> str:

@@ -1,6 +1,6 @@
 """What is benchmarked: each program, what it takes, and what a PyTorch user would run instead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -153,6 +153,13 @@ def _style_step(size: int, n_steps: int) -> Step:
     ours = partial(paint, n_steps=n_steps)
     name = f"style transfer at {size} px, {n_steps} steps"
     return Step(name, 1, style_run, ours, style_gradient, paint_in_torch(n_steps), n_steps, size)
+
+
+def with_style_steps(steps: Iterable[Step], n_steps: int | None) -> tuple[Step, ...]:
+    """The same rows, style transfers with another number of steps; None leaves them as they are."""
+    return tuple(
+        _style_step(step.size or 0, n_steps) if n_steps and step.one is style_gradient else step for step in steps
+    )
 
 
 _fool_in_torch = in_torch("fool", learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)

@@ -26,6 +26,7 @@ from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_caption
 from experiments.command import command
 from experiments.encoders import encode
 from jaxvision.data import read_images
+from jaxvision.data.captions import captioned_scenes
 from jaxvision.errors import InputError
 from jaxvision.training import FREE, new_run, resumed_run
 
@@ -83,8 +84,10 @@ class Config:
     """of samples, drawn from the words that hold 0.9 of the probability"""
     caption: tuple[Path, ...] = ()
     """pictures to caption: files, folders or globs; nothing is trained"""
+    n_samples: int = 0
+    """held-out scenes to caption instead of files; nothing is trained"""
     captioner: Path = EMBEDDED
-    """for --caption: a file that --export wrote"""
+    """for --caption and --n-samples: a file that --export wrote"""
     seed: int = 0
     """of weights, order and samples"""
     checkpoint_every: int = 1000
@@ -108,7 +111,7 @@ class Result:
     loss: float | None = None
     """of the last tenth of the training batches: nats per caption, summed over its words"""
     scores: Scores | None = None
-    """of held-out pictures, by decoder"""
+    """of held-out pictures or scenes, by decoder"""
     by_heart: float | None = None
     """with --overfit: share of the training captions that come back word for word"""
     seconds: float | None = None
@@ -116,7 +119,7 @@ class Result:
 
 
 def main(config: Config) -> Result:
-    """Trains and scores, or captions the pictures of `config.caption`.
+    """Trains and scores, or captions pictures with a captioner that is trained already.
 
     Args:
         config: the settings.
@@ -128,7 +131,7 @@ def main(config: Config) -> Result:
         InputError: if the settings contradict each other or files cannot be read or written.
         FloatingPointError: if the loss stops being a number.
     """
-    if config.caption:
+    if config.caption or config.n_samples:
         return caption_pictures(config)
     config = resolved(config)
     data = load_data(config)
@@ -173,27 +176,39 @@ def main(config: Config) -> Result:
 
 
 def caption_pictures(config: Config) -> Result:
-    """Says what pictures show, with a trained captioner."""
+    """Says what files or held-out scenes show, with a trained captioner."""
     if config.resume or config.export or config.overfit:
-        raise InputError("--caption trains nothing: leave --resume, --export and --overfit out")
+        raise InputError("--caption and --n-samples train nothing: leave --resume, --export and --overfit out")
+    if config.n_samples < 0 or (config.caption and config.n_samples):
+        raise InputError("give --caption with files, or --n-samples with a number above 0 for scenes, one of the two")
     captioner = load_captioner(config.captioner)
     if captioner.encoder.features_fn is None:
         raise InputError(
             "this captioner was trained on the course's features, which come without their network: train one with "
             "--dataset coco to caption pictures of your own"
         )
-    names, images = read_images(config.caption, captioner.encoder.size)
-    images = list(np.asarray(images))
+    scenes, found = None, None
+    if config.n_samples:
+        scenes = captioned_scenes("test", config.n_samples, size=captioner.encoder.size)
+        names, images, references = scenes.names, scenes.images.astype(np.float32) / 255, scenes.captions
+    else:
+        names, images = read_images(config.caption, captioner.encoder.size)
+        references = [()] * len(names)
     with new_run("caption", config, run_dir=config.run_dir) as run:
-        if captioner.encoder.name == "scenes":
+        if captioner.encoder.name == "scenes" and scenes is None:
             run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
-        said = decoded(captioner, encode(captioner.encoder, np.stack(images)), config)
+        said = decoded(captioner, encode(captioner.encoder, images), config)
         for name, best in zip(names, said["beam"], strict=True):
             print(f"{name}: {best}")
+        if scenes is not None:
+            found = scored(said, references, str.split, judged(said, scenes))
+            for line in found.lines():
+                run.note(line)
         path = run.picture("captions.png")
-        figures.save(caption_figures.sheet(images, said, [()] * len(images)), path)
+        scores = found.of_images if found else None
+        figures.save(caption_figures.sheet(list(images), said, references, scores), path)
         captions = {name: tuple(sentences) for name, sentences in said.items()}
-        result = Result(run_dir=run.path, pictures=(path,), captions=captions)
+        result = Result(run_dir=run.path, pictures=(path,), captions=captions, scores=found)
         run.finish(result)
     return result
 

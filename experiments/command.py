@@ -45,6 +45,7 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     module = sys.modules[main.__module__]
     spec = getattr(module, "__spec__", None)
     program = f"python -m {spec.name if spec else module.__name__}"
+    resolved = None
     try:
         # strip: tyro shows the description as it is, and a module's docstring ends in a newline
         resolved = tyro.cli(config, prog=program, description=(module.__doc__ or "").strip(), args=words)
@@ -52,7 +53,7 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     except (InputError, FloatingPointError) as error:
         _leave(str(error), MENDABLE)
     except KeyboardInterrupt:
-        _leave(_interrupted(program, config, words), INTERRUPTED)
+        _leave(_interrupted(program, resolved, words), INTERRUPTED)
     except Exception as error:
         sentence = machine_sentence(error)
         if sentence is None:
@@ -139,8 +140,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _interrupted(program: str, config: type, words: Sequence[str]) -> str:
-    if "resume" not in getattr(config, "__dataclass_fields__", {}):
+def _interrupted(program: str, config: Any, words: Sequence[str]) -> str:
+    # Of an experiment's modes, `resumable` says whether this one can go on.
+    if not hasattr(config, "resume") or not getattr(config, "resumable", True):
         return "Interrupted: what was finished is kept in the run directory, the same command starts again"
     again = shlex.join([word for word in words if word not in ("--resume", "--no-resume")] + ["--resume"])
     return f"Interrupted: go on with `{program} {again}`"

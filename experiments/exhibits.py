@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments import (
+    caption,
     class_visualization,
     fast_style,
     figures,
@@ -223,6 +224,42 @@ def show_fast_style(visit: Visit) -> Exhibit:
         paper=(
             "Johnson, Alahi and Fei-Fei, Perceptual losses for real-time style transfer and super-resolution, 2016",
             "https://arxiv.org/abs/1603.08155",
+        ),
+    )
+
+
+def show_caption(visit: Visit) -> Exhibit:
+    """What it says."""
+    config = caption.Config(n_samples=8, seed=visit.seed, run_dir=visit.run_dir)
+    result = caption.main(config)
+    assert result.scores is not None
+    assert result.scores.truth is not None
+    truth = result.scores.truth["beam"]
+    return Exhibit(
+        name="caption",
+        title="What does it say?",
+        pictures=(
+            Picture(
+                result.pictures[0],
+                "Eight scenes, what the captioner says of each in three ways, and what else may be said",
+                "Below each scene the caption of a beam search, a greedy one and a sampled one; in grey, descriptions "
+                "that the scene itself was given.",
+            ),
+        ),
+        text=(
+            "A network that sees the picture begins the state of a second one, an LSTM, which says one word after the "
+            "other, each given the words before it. These scenes were never seen in training; and since it is known "
+            "exactly what they show, every claim of a caption can be checked.",
+        ),
+        command=command_line("caption", config),
+        numbers=(
+            ("claims that are true", f"{sum(truth.held.values())} of {sum(truth.made.values())}"),
+            ("captions true throughout", f"{round(truth.captions * config.n_samples)} of {config.n_samples}"),
+            *((f"said of scene {i + 1}", said) for i, said in enumerate(result.captions["beam"][:3])),
+        ),
+        paper=(
+            "Vinyals et al., Show and tell: a neural image caption generator, 2015",
+            "https://arxiv.org/abs/1411.4555",
         ),
     )
 

@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +24,10 @@ from jaxtyping import Array, Float
 from experiments import cards, crops, fast_style_figures, fast_style_training, optimizers, videos
 from experiments.command import command, command_line
 from experiments.fast_style_apply import Styled, is_video, style_images, style_video
+from experiments.fast_style_settings import Config, check
 from experiments.figures import save
-from experiments.inputs import require_number
 from experiments.networks import load_network
+from experiments.style_figures import contact_sheet
 from experiments.stylizer_files import EMBEDDED, Stylizer, load_stylizer, rounded, save_stylizer
 from jaxvision import style
 from jaxvision.backbones import state_dict
@@ -39,66 +39,6 @@ from jaxvision.training import FREE, fit, gradient_step, new_run, resumed_run, s
 SHOWN = 4  # photographs of a sample sheet
 CONTENT_WEIGHTS = {"transformer": 5.0, "adain": 1.0}
 STATISTICS = {"gram": style.GRAM, "moments": style.MOMENTS, "wasserstein": style.WASSERSTEIN, "sliced": style.SLICED}
-
-
-@dataclass(frozen=True)
-class Config:
-    """The settings of one run."""
-
-    mode: Literal["apply", "train"] = "apply"
-    """use a network, or make one"""
-    content: str | None = None
-    """apply: an image, a folder, a glob or a video; none: a sample photograph of a cat"""
-    network: Path | None = None
-    """apply: a safetensors file that --export wrote; none: the network that comes with the project"""
-    style: str | None = None
-    """an image (train with adain: a folder of them); none: a sample picture of a stained tissue (a few samples)"""
-    alpha: float = 1.0
-    """apply, adain: how much of the style, from 0 to 1"""
-    share: float = 0.1
-    """apply to a video: what is new in a still part shows by this share a frame; 1: each frame on its own"""
-    size: int | None = None
-    """short side in pixels of results (none: as the content; about 0.3 GB of memory for a megapixel), or in training of
-    the crops (none: 128)"""
-    method: Literal["transformer", "adain"] = "transformer"
-    """train: a network for one style, or a decoder for any"""
-    photos: str = "samples"
-    """train: samples, coco (JAXVISION_HOME/coco_mini), or a folder or glob of photographs"""
-    weights: str = "auto"
-    """train: the network that judges, auto, imagenet, scenes, or a safetensors file of SqueezeNet or VGG; apply, adain:
-    the encoder (auto: the one it was trained with)"""
-    style_size: int = 384
-    """train: short side of the style in pixels: larger, finer strokes"""
-    content_weight: float | None = None
-    """train: of the content; none: 5 for one style, 1 for any"""
-    style_weight: float = 1.0
-    """train: of the style"""
-    tv_weight: float = 0.6
-    """train: of the total variation: larger is smoother"""
-    statistic: Literal["gram", "moments", "wasserstein", "sliced"] = "gram"
-    """train, transformer: what of the style is matched"""
-    width: int = 16
-    """train, transformer: channels at the full size; the paper has 32"""
-    n_blocks: int = 3
-    """train, transformer: residual blocks; the paper has 5"""
-    n_steps: int = 3000
-    """train: updates (a count)"""
-    batch_size: int = 2
-    """train: photographs in an update (a count)"""
-    learning_rate: float = 3e-3
-    """train: peak, after the warm-up"""
-    clip: float = 1.0
-    """train: largest global norm of a gradient"""
-    checkpoint_every: int = 250
-    """train: steps between checkpoints, each with a sample sheet"""
-    seed: int = 0
-    """train: of weights and crops"""
-    export: Path | None = None
-    """train: also write the network to this safetensors file, and a card beside it (.md)"""
-    resume: bool = False
-    """train: go on with the run in --run-dir, or with the newest one; its settings must be the same"""
-    run_dir: Path | None = None
-    """folder to write to; none: the next free runs/fast_style-NNN"""
 
 
 @dataclass(frozen=True)
@@ -238,7 +178,7 @@ def train(config: Config) -> Trained:
         state = run.restore(state) if config.resume else state
 
         def sample(state) -> None:
-            figure = fast_style_figures.sheet([draw(state.model)], [f.stem for f in files[:SHOWN]])
+            figure = contact_sheet([draw(state.model)], [f.stem for f in files[:SHOWN]])
             save(figure, run.picture(f"progress/step_{int(state.step):05d}.png"))
 
         began = time.monotonic()
@@ -259,7 +199,7 @@ def train(config: Config) -> Trained:
         rows = [list(shown / np.float32(255)), draw(trained.model)]
         titles = [f"{f.stem} as {style_names[0].stem}" for f in files[:SHOWN]]
         pictures = (
-            save(fast_style_figures.sheet(rows, titles), run.picture("sheet.png")),
+            save(contact_sheet(rows, titles), run.picture("sheet.png")),
             save(fast_style_figures.training_losses(run.metrics()), run.picture("losses.png")),
         )
         last = run.metrics()[-max(1, config.n_steps // 10) :]
@@ -279,31 +219,6 @@ def train(config: Config) -> Trained:
         save_stylizer(config.export, trained)
         _card(config, result, style_names, what)
     return result
-
-
-def check(config: Config) -> None:
-    """Refuses settings that cannot work.
-
-    Raises:
-        InputError: one sentence that names the flag.
-    """
-    for flag in ("n_steps", "batch_size", "width", "n_blocks", "checkpoint_every"):
-        require_number(config, flag, at_least=1)
-    for flag in ("content_weight", "style_weight", "learning_rate", "clip"):
-        require_number(config, flag, above=0)
-    require_number(config, "tv_weight", at_least=0)
-    for flag, least in (("size", 32 if config.mode == "train" else 8), ("style_size", 32)):
-        require_number(config, flag, at_least=least)
-    for flag in ("alpha", "share"):
-        value = getattr(config, flag)
-        if not (0 <= value <= 1 and (value > 0 or flag == "alpha")):
-            raise InputError(f"--{flag} must be {'from 0' if flag == 'alpha' else 'above 0, up'} to 1, got {value}")
-    if config.mode == "apply" and config.resume:
-        raise InputError("--resume goes on with a training: add --mode train, or leave it out")
-    if config.mode == "train" and (config.content or config.network):
-        flag = "content" if config.content else "network"
-        hint = "the photographs of a training are named by --photos" if flag == "content" else "training begins anew"
-        raise InputError(f"--{flag} is for --mode apply: {hint}")
 
 
 def _task(config, network, photographs, side):

@@ -9,41 +9,15 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 
-from experiments.figures import STYLE, Image
+from experiments.figures import STYLE
 from experiments.inputs import to_unit
 from experiments.style_figures import SHADES
 from jaxvision.pixels import normalize
-
-HEIGHT = 1.5  # inches a picture is high
 
 
 def styled(model_fn, photographs: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h w 3"]:
     """Photographs through a stylizer, in [0, 1]."""
     return to_unit(_run(model_fn, jnp.asarray(photographs)))
-
-
-def sheet(rows: Sequence[Sequence[Image]], titles: Sequence[str]) -> Figure:
-    """Square pictures in rows, with a title above each column.
-
-    Args:
-        rows: of pictures `(h, w, 3)` in [0, 1], each as long as `titles`.
-        titles: of the columns.
-
-    Returns:
-        The figure.
-    """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(HEIGHT * len(titles), HEIGHT * len(rows) + 0.2), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
-        axes = figure.subplots(len(rows), len(titles), squeeze=False)
-        for row, pictures in zip(axes, rows, strict=True):
-            for axis, picture in zip(row, pictures, strict=True):
-                axis.imshow(np.clip(picture, 0, 1))
-                axis.set(xticks=[], yticks=[])
-                axis.spines[:].set_visible(False)
-        for axis, title in zip(axes[0], titles, strict=True):
-            axis.set_title(title)
-    return figure
 
 
 def training_losses(metrics: Sequence[dict[str, int | float]]) -> Figure:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from experiments.inputs import require_finite, to_unit
@@ -45,6 +46,7 @@ class Subject:
         styles: each `(1, h, w, 3)`, normalised, at the size that belongs to the content's.
         regions: one for each style, `(1, H, W)` or None.
         begin: `(1, H, W, 3)`, normalised, where to begin.
+        mesh: among whose devices the rows are divided; None for one device.
     """
 
     course: Course
@@ -52,6 +54,7 @@ class Subject:
     styles: Sequence[Float[Array, "1 _ _ 3"]]
     regions: Sequence[Float[Array, "1 h w"] | None]
     begin: Float[Array, "1 h w 3"]
+    mesh: Mesh | None = None
 
     @property
     def stages(self) -> Sequence[Stage]:
@@ -62,6 +65,10 @@ class Subject:
         """What stage k optimises."""
         content, (styles, regions) = style.at_side(self.content, self.styles, self.regions, self.stages[k].side)
         return self.course.problem(k, content, styles, regions)
+
+    def placed(self, tree: Any) -> Any:
+        """Arrays where they are to be computed."""
+        return tree if self.mesh is None else style.divide_rows(tree, self.mesh)
 
     def size(self, k: int) -> tuple[int, int]:
         """Height and width at stage k."""
@@ -99,7 +106,7 @@ def paint(run: Run, subject: Subject, *, resume: bool) -> tuple[Painting, dict[s
                     pixels=_carried(problem, painting.pixels, subject.stages[k], subject.size(k))
                 )
             following = min(int(moments[moments > done].min()), subject.stages[k].end)
-            pixels, trace = advance(problem, painting.pixels, n_steps=following - done)
+            pixels, trace = advance(*subject.placed((problem, painting.pixels)), n_steps=following - done)
             require_finite(np.asarray(pixels.images), f"the image after step {following} ({run.kept()})")
             painting = Painting(pixels, jnp.asarray(following, jnp.int32))
             rows = {name: np.asarray(values)[:, 0] for name, values in trace.items()}

@@ -6,10 +6,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.figures import BLUE, GREY, ORANGE, STYLE, Image
+from experiments.figures import BLUE, GREY, INK, ORANGE, STYLE, Image
 
 SHADES = (BLUE, ORANGE, "#7fb58b", "#c794c9", "#9aa3ad", "#d98c8c", "#6f9fa8", "#c9b35f")
 HEIGHT = 2.2  # inches a picture is high
+SMALL_HEIGHT = 1.5  # on a sheet of many
 
 
 def pictures_in_a_row(pictures: Sequence[Image], titles: Sequence[str], *, height: float = HEIGHT) -> Figure:
@@ -33,6 +34,36 @@ def pictures_in_a_row(pictures: Sequence[Image], titles: Sequence[str], *, heigh
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
             axis.set_title(title)
+    return figure
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Image]], titles: Sequence[str], labels: Sequence[str] | None = None
+) -> Figure:
+    """Pictures of one size in rows, with a title above each column.
+
+    Args:
+        rows: of pictures `(h, w, 3)` in [0, 1], each as long as `titles`.
+        titles: of the columns.
+        labels: of the rows, beside them; None for none.
+
+    Returns:
+        The figure.
+    """
+    height, width = SMALL_HEIGHT, SMALL_HEIGHT * rows[0][0].shape[1] / rows[0][0].shape[0]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width * len(titles) + 0.1, height * len(rows) + 0.2), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr]
+        axes = figure.subplots(len(rows), len(titles), squeeze=False)
+        for row, pictures in zip(axes, rows, strict=True):
+            for axis, picture in zip(row, pictures, strict=True):
+                axis.imshow(np.clip(picture, 0, 1))
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+        for axis, title in zip(axes[0], titles, strict=True):
+            axis.set_title(title)
+        for axis, label in zip(axes[:, 0], labels or [""] * len(rows), strict=True):
+            axis.set_ylabel(label, color=INK)
     return figure
 
 

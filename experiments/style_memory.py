@@ -65,11 +65,11 @@ def memory_needed(course: Course, content: tuple[int, int], *styles: tuple[int, 
     )
 
 
-def memory_there() -> int | None:
-    """Bytes that can still be had: of the accelerator where there is one, else of the machine; None if unknown."""
+def memory_there(n_devices: int = 1) -> int | None:
+    """Bytes that can still be had: of so many accelerators, or without any of the machine; None if unknown."""
     limits = jax.devices()[0].memory_stats()
     if limits and "bytes_limit" in limits:
-        return limits["bytes_limit"] - limits["bytes_in_use"]
+        return n_devices * (limits["bytes_limit"] - limits["bytes_in_use"])
     return _available(Path("/proc/meminfo"))
 
 

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array
 
+from experiments.networks import Network
 from jaxvision import style
 from jaxvision.pixels import ClipNormalized, PixelProblem
 
+MIN_SIDE = 32
 # Content and style layers with their shares, each measured in units of the layer's own size.
 SQUEEZENET = ({"features.3": 1.0}, {"features.1": 5.0, "features.4": 14.0, "features.6": 4.0, "features.7": 10.0})
 VGG = ({"relu4_2": 1.0}, {"relu1_1": 6.0, "relu2_1": 6.0, "relu3_1": 6.0, "relu4_1": 6.0, "relu5_1": 6.0})
@@ -83,6 +87,12 @@ class Course:
             normalize=self.normalize,
             project=self.stages[k].project,
         )
+
+
+def suited_layers(network: Network) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Content and style layers with their shares, as suits the network's kind and what it knows."""
+    known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
+    return VGG if "relu4_2" in known else SCENES if network.samples == "scenes" else SQUEEZENET
 
 
 def coarse_to_fine(side: int, n_scales: int, n_steps: int, optimizer: str, learning_rate: float | None) -> list[Stage]:

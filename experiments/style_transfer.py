@@ -4,17 +4,17 @@ An image is optimised until a network's features are those of the content, and t
 Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", CVPR 2016; from coarse to fine and
 with regions as Gatys et al., "Controlling perceptual factors", 2017, https://arxiv.org/abs/1611.07865.
 
-Without flags a cat is painted in the colours of a stained tissue, with the best network at hand. Content weight 0 makes
-a texture, style weight 0 shows what the features keep of the content. --preset takes the numbers of Stanford's CS231n
-for that painting, which you give as --styles. Expected: within 400 steps the style terms fall to a thirtieth. About 40
-seconds on two cores. Writes the image (with the content's EXIF and colour profile), progress, a film strip, the sheet
-and the losses. Ctrl-C or worse leaves a run that --resume goes on with, to the same bits.
+Without flags a cat is painted in the colours of a stained tissue, with the best network at hand. A texture alone is
+--content-weight 0 --init style; what the features keep of the content is --style-weights 0 --init noise. --preset takes
+the numbers of Stanford's CS231n for that painting, which you give as --styles. Expected: within 400 steps the style
+terms fall to a thirtieth. About 40 seconds on two cores. Writes the image (with the content's EXIF and colour profile),
+progress, a film strip, the sheet and the losses. Ctrl-C or worse leaves a run that --resume goes on with, to the same
+bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -24,91 +24,19 @@ from jaxtyping import Float, UInt8
 from experiments import style_figures
 from experiments.command import command
 from experiments.figures import save
-from experiments.inputs import require_number, to_unit
-from experiments.networks import Network, load_network
+from experiments.inputs import to_unit
+from experiments.networks import load_network
 from experiments.painting import Subject, paint
 from experiments.style_memory import ALWAYS_FITS, Memory, memory_needed, memory_there, require_memory
-from experiments.style_stages import (
-    PRESET_LAYERS,
-    PRESET_STEPS,
-    PRESETS,
-    RATES,
-    SCENES,
-    SQUEEZENET,
-    TV_WEIGHT,
-    VGG,
-    Course,
-    coarse_to_fine,
-    published,
-)
+from experiments.style_settings import Config, Picture, course_of, resolved, sizes_of, style_side
+from experiments.style_stages import Course
 from jaxvision import style
-from jaxvision.data import read_image, read_metadata, resize_image, resized_size, sample_file, write_image
+from jaxvision.data import read_image, read_metadata, resize_image, sample_file, write_image
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize, resize
 from jaxvision.training import Run, new_run, resumed_run
 
-SIZE = 256
-STEPS = 400
-MIN_SIDE = 32
 FILM = 6  # pictures of a film strip
-Picture = UInt8[np.ndarray, "h w 3"]
-STATISTICS = {
-    "gram": style.GRAM,
-    "moments": style.MOMENTS,
-    "wasserstein": style.WASSERSTEIN,
-    "sliced": style.SLICED,
-    "histogram": style.HISTOGRAM,
-}
-
-
-@dataclass(frozen=True)
-class Config:
-    """The settings of one run."""
-
-    content: str | None = None
-    """image file; none: a sample photograph of a cat"""
-    styles: tuple[str, ...] = ()
-    """image files; none: a sample picture of a stained tissue"""
-    style_weights: tuple[float, ...] = ()
-    """one for each style; none: 1 for each"""
-    masks: tuple[str, ...] = ()
-    """image files of the content's size, one for each style, white where it shall show; none: everywhere"""
-    preset: Literal["composition_vii", "the_scream", "starry_night"] | None = None
-    """the course's numbers for one painting: size, weights and schedule"""
-    size: int | None = None
-    """short side of the result in pixels; none: 256, or the preset's 192"""
-    style_scale: float = 1.0
-    """size of the styles, as a multiple of the content's"""
-    n_scales: int = 2
-    """sizes from coarse to fine (a count), each twice the area of the one before"""
-    n_steps: int | None = None
-    """steps over all sizes (a count); none: 400, or the preset's 200"""
-    content_weight: float = 1.0
-    """of the content; 0 for a texture"""
-    tv_weight: float = TV_WEIGHT
-    """of the total variation: larger is smoother"""
-    statistic: Literal["gram", "moments", "wasserstein", "sliced", "histogram"] = "gram"
-    """what of the styles is matched"""
-    optimizer: Literal["adam", "lbfgs"] = "adam"
-    """what moves the pixels"""
-    learning_rate: float | None = None
-    """none: 0.06 for adam (normalised units), 1 for lbfgs"""
-    init: Literal["content", "noise", "style"] = "content"
-    """where to begin; style: noise with the first style's colours"""
-    preserve_color: bool = False
-    """the content's hues, the result's brightness"""
-    match_color: bool = False
-    """give the styles the content's mean and spread of colours before they are used"""
-    weights: str = "auto"
-    """auto, imagenet, scenes, or a safetensors file with torchvision's names of SqueezeNet or VGG"""
-    seed: int = 0
-    """of the noise"""
-    resume: bool = False
-    """go on with an interrupted run (the newest, or the one of --run-dir) that had the same settings"""
-    dry_run: bool = False
-    """only say how much memory the run would need"""
-    run_dir: Path | None = None
-    """folder to write to; none: the next free runs/style_transfer-NNN"""
 
 
 @dataclass(frozen=True)
@@ -149,7 +77,7 @@ def main(config: Config) -> Result:
     course = course_of(config, network)
     sizes = sizes_of(config, content, styles)
     if sum(h * w for h, w in sizes) > ALWAYS_FITS:
-        require_memory(memory_needed(course, *sizes), int(config.size or 0), memory_there())
+        require_memory(memory_needed(course, *sizes), int(config.size or 0), memory_there(config.devices))
     subject = prepare(config, course, content, styles)
     open_run = resumed_run if config.resume else new_run
     with open_run("style_transfer", config, run_dir=config.run_dir) as run:
@@ -214,80 +142,8 @@ def prepare(config: Config, course: Course, whole: Picture, pictures: Sequence[P
     begin = {"content": content, "noise": noise, "style": style.match_color(noise, styles[0])}[config.init]
     if config.preset:
         begin = jnp.clip(begin, -style.CLAMP, style.CLAMP)
-    return Subject(course, content=content, styles=styles, regions=regions or [None] * len(styles), begin=begin)
-
-
-def course_of(config: Config, network: Network) -> Course:
-    """Layers, weights and stages: the preset's, or those that suit the network."""
-    preset = PRESETS[config.preset] if config.preset else None
-    size, n_steps = int(config.size or 0), int(config.n_steps or 0)
-    if preset:
-        layers = ({"features.3": 1.0}, dict(zip(PRESET_LAYERS, preset.style_weights, strict=True)))
-        stages = published(size, n_steps)
-    else:
-        known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
-        layers = VGG if "relu4_2" in known else SCENES if network.samples == "scenes" else SQUEEZENET
-        stages = coarse_to_fine(size, config.n_scales, n_steps, config.optimizer, config.learning_rate)
-    return Course(
-        features_fn=network.features_fn if preset else network.painting_fn,
-        stages=stages,
-        targets={
-            "content_layers": layers[0],
-            "style_layers": layers[1],
-            "content_weight": config.content_weight * (preset.content_weight if preset else 1.0),
-            "style_weights": config.style_weights,
-            "tv_weight": preset.tv_weight if preset else config.tv_weight,
-            "statistic": STATISTICS[config.statistic],
-            "relative": preset is None,
-        },
-        normalize=preset is None,
-    )
-
-
-def sizes_of(config: Config, content: Picture, styles: Sequence[Picture]) -> list[tuple[int, int]]:
-    """Heights and widths of the content and each style in the run's last stage."""
-    sides = [int(config.size or 0), *[style_side(config)] * len(styles)]
-    return [resized_size(picture.shape[:2], side) for picture, side in zip([content, *styles], sides, strict=True)]
-
-
-def style_side(config: Config) -> int:
-    """The short side of the styles in pixels."""
-    if config.preset:
-        return PRESETS[config.preset].style_size
-    return max(MIN_SIDE, round(config.style_scale * int(config.size or 0)))
-
-
-def resolved(config: Config) -> Config:
-    """The settings with what was left open filled in.
-
-    Raises:
-        InputError: one sentence that names the flag which is out of range or does not match the others.
-    """
-    for flag, least in (("content_weight", 0), ("tv_weight", 0), ("n_steps", 1), ("n_scales", 1), ("size", MIN_SIDE)):
-        require_number(config, flag, at_least=least)
-    for flag in ("style_scale", "learning_rate"):
-        require_number(config, flag, above=0)
-    n_styles = len(config.styles) or 1
-    for flag, values in (("style-weights", config.style_weights), ("masks", config.masks)):
-        if values and len(values) != n_styles:
-            raise InputError(f"--{flag} must be one for each of {n_styles} styles, got {len(values)}")
-    if not all(weight >= 0 for weight in config.style_weights):
-        raise InputError(f"--style-weights must be at least 0, got {' '.join(map(str, config.style_weights))}")
-    preset = PRESETS[config.preset] if config.preset else None
-    size = config.size or (preset.size if preset else SIZE)
-    smallest = coarse_to_fine(size, config.n_scales, 1, "adam", None)[0].side
-    if smallest < MIN_SIDE:
-        raise InputError(
-            f"--n-scales {config.n_scales} begins with a short side of {smallest} pixels, at least {MIN_SIDE} are "
-            "needed: take fewer scales or a larger --size"
-        )
-    return replace(
-        config,
-        size=size,
-        n_steps=config.n_steps or (PRESET_STEPS if preset else STEPS),
-        learning_rate=config.learning_rate or (None if preset else RATES[config.optimizer]),
-        style_weights=config.style_weights or (1.0,) * n_styles,
-    )
+    mesh = style.height_mesh(jax.devices()[: config.devices]) if config.devices > 1 else None
+    return Subject(course, content, styles, regions or [None] * len(styles), begin, mesh)
 
 
 def draw(

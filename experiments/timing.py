@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least this long
+LONG_SECONDS = 2.0  # a call of at least this long is warm after one
 REST_SECONDS = 0.01  # between samples, so that one library's waiting threads do not slow the next
 PEAK_SIDE = 2048
 
@@ -38,7 +39,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[
     """Times every call once in each round, A B A B ..., so that a busy moment falls on all alike.
 
     Args:
-        calls: by name; each returns when its work is done. Each is called twice beforehand, untimed.
+        calls: by name; each returns when its work is done. Each is called untimed beforehand: twice, or once if slow.
         rounds: samples of each.
 
     Returns:
@@ -62,10 +63,13 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[
 
 
 def _repeats(call: Callable[[], Any]) -> int:
-    call()  # compiles, allocates
-    begun = time.perf_counter()
-    call()
-    return max(1, round(SAMPLE_SECONDS / (time.perf_counter() - begun)))
+    for _ in range(2):  # the first compiles, allocates
+        begun = time.perf_counter()
+        call()
+        seconds = time.perf_counter() - begun
+        if seconds > LONG_SECONDS:  # nothing that a second call could mend
+            break
+    return max(1, round(SAMPLE_SECONDS / seconds))
 
 
 def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], float]:

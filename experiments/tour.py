@@ -52,6 +52,7 @@ ROOMS: dict[str, Callable[[exhibits.Visit], Exhibit]] = {
     "class_visualization": exhibits.show_class_visualization,
     "style_transfer": exhibits.show_style_transfer,
     "fast_style": exhibits.show_fast_style,
+    "caption": exhibits.show_caption,
     "train_classifier": exhibits.show_train_classifier,
 }
 
@@ -89,7 +90,8 @@ def _write(page: Path, network: Network, shown: Sequence[Exhibit], seconds: floa
     lead = (
         "jaxvision looks inside vision networks. A model is a function; everything else takes functions and arrays and "
         "returns arrays: which pixels matter, which pixels fool, which image a class would like best, one picture in "
-        "the manner of another. Each picture on this page was made by the command below it.",
+        "the manner of another, and what a picture shows, in words. Each picture on this page was made by the command "
+        "below it.",
         f"The network of this page: {network.note}",
     )
     footer = f"Made by python -m experiments.tour in {seconds:.0f} seconds with JAX {jax.__version__} on {devices}."

@@ -43,6 +43,15 @@ def prefers_blocks(channels: int, features: int, taps: int) -> bool:
     return jax.default_backend() == "cpu" and min(channels, features) <= 4 and taps >= 49
 
 
+def prefers_subpixel() -> bool:
+    """Whether a transposed convolution is faster as one matrix product and shifted sums: on a CPU.
+
+    Returns:
+        True for the product, False for the compiler's own convolution.
+    """
+    return jax.default_backend() == "cpu"
+
+
 def chunk_size(n: int, height: int, width: int) -> int:
     """How many images go through a network at a time: on a CPU as many as its cache holds, elsewhere all of them.
 

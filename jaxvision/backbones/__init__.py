@@ -5,7 +5,7 @@
 
 from jaxvision.backbones.classifier import features_fn, logits_fn
 from jaxvision.backbones.convolution import conv2d, conv_blocks, conv_direct, conv_patches, conv_pointwise, relu
-from jaxvision.backbones.layers import Conv, Layered, with_replicated_edges
+from jaxvision.backbones.layers import Conv, Layered, with_recomputed_blocks, with_replicated_edges
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
 from jaxvision.backbones.pooling import max_pool
@@ -36,5 +36,6 @@ __all__ = [
     "state_dict",
     "vgg16",
     "vgg19",
+    "with_recomputed_blocks",
     "with_replicated_edges",
 ]

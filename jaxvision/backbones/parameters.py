@@ -7,6 +7,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from jaxvision import weights as weight_files
 from jaxvision.backbones.layers import Backbone, Keys, Layered
@@ -45,6 +46,8 @@ def build(
 def state_dict(model: Layered) -> Tensors:
     """Weights by torchvision's names, in PyTorch's layout: convolutions `(out, in, h, w)`, linear `(out, in)`.
 
+    Running moments of a batch normalisation are among them, as `running_mean` and `running_var`.
+
     Args:
         model: one of this room's networks, or another made of layers by name.
 
@@ -57,10 +60,9 @@ def state_dict(model: Layered) -> Tensors:
         (10, 512, 1, 1)
     """
     tensors = {}
-    for name, layer in model.layers.items():
-        kernel = np.asarray(layer.kernel[...])
-        tensors[f"{name}.weight"] = kernel.transpose(_TO_TORCH[kernel.ndim]).copy()
-        tensors[f"{name}.bias"] = np.array(layer.bias[...])
+    for name, variable in _variables(model).items():
+        array = np.asarray(variable[...])
+        tensors[name] = array.transpose(_TO_TORCH[array.ndim]).copy()
     return tensors
 
 
@@ -86,16 +88,29 @@ def load_state_dict(model: Network, tensors: Tensors, *, source: str = "the weig
         True
     """
     kind = type(model).__name__
-    names = {f"{name}.{part}" for name in model.layers for part in ("weight", "bias")}
+    names = set(_variables(model))
     for missing in sorted(names - set(tensors)):
         raise InputError(f"{source}: there is no {missing}, so these are not weights of {kind}: give its own file")
     for extra in sorted(set(tensors) - names):
         raise InputError(f"{source}: {kind} has no {extra}: give the network's own file")
     copy = jax.tree.map(lambda leaf: leaf, model)  # new variables, so that `model` keeps its own
-    for name, layer in copy.layers.items():
-        layer.kernel.set_value(_fit(tensors, f"{name}.weight", layer.kernel.shape, source))
-        layer.bias.set_value(_fit(tensors, f"{name}.bias", layer.bias.shape, source))
+    for name, variable in _variables(copy).items():
+        variable.set_value(_fit(tensors, name, variable.shape, source))
     return copy
+
+
+# What a layer may hold, and PyTorch's name for it.
+_PARTS = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
+
+
+def _variables(model: Layered) -> dict[str, nnx.Variable]:
+    """All that a network has learned or counted, by PyTorch's names."""
+    return {
+        f"{name}.{theirs}": getattr(layer, ours)
+        for name, layer in model.layers.items()
+        for ours, theirs in _PARTS.items()
+        if hasattr(layer, ours)
+    }
 
 
 # The axes of our kernels in PyTorch's order, by their number: HWIO to OIHW, (in, out) to (out, in), gains as they are.

@@ -1,5 +1,6 @@
 """SqueezeNet 1.1: eight fire modules between three max-pools, 1.2 million parameters."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -83,7 +84,8 @@ class SqueezeNet(Backbone):
             if index in POOLS:
                 x = keep(f"features.{index}", POOLS[index], max_pool(x, size=3, ceil_mode=True))
             else:
-                x = keep(f"features.{index}", FIRES[index][2], self._fire(f"features.{index}", x))
+                fire = self.block(functools.partial(self._fire, f"features.{index}"))
+                x = keep(f"features.{index}", FIRES[index][2], fire(x))
         x = keep("classifier.1", "conv10", self.layers["classifier.1"](x))  # (n, h', w', k)
         x = keep("classifier.2", "relu10", relu(x))
         return jnp.mean(x, axis=(1, 2)), seen

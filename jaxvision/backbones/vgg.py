@@ -1,5 +1,7 @@
 """VGG-16 and VGG-19: 3 x 3 convolutions all the way, then three linear layers."""
 
+import functools
+import itertools
 from pathlib import Path
 
 import jax
@@ -67,10 +69,11 @@ class VGG(Backbone):
 
     def _forward(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
         seen: Activations = {}
-        for kind, index, alias in plan(self.depths):
-            layer = {"conv": self.layers.get(f"features.{index}"), "relu": relu, "pool": max_pool}[kind]
-            x = layer(x)
-            seen[f"features.{index}"] = seen[alias] = x
+        layers = plan(self.depths)
+        ends = [0, *(i + 1 for i, (kind, _, _) in enumerate(layers) if kind == "pool")]
+        for begin, end in itertools.pairwise(ends):
+            x, found = self.block(functools.partial(self._stage, layers[begin:end]))(x)
+            seen |= found
         x = adaptive_average_pool(x, 7).transpose(0, 3, 1, 2).reshape(len(x), -1)  # PyTorch flattens channels first
         for index, name in ((0, "6"), (3, "7")):
             x = self.layers[f"classifier.{index}"](x)
@@ -78,6 +81,15 @@ class VGG(Backbone):
             x = relu(x)
             seen[f"classifier.{index + 1}"] = seen[f"relu{name}"] = x
         return self.layers["classifier.6"](x), seen
+
+    def _stage(self, layers: list[tuple[str, int, str]], x: Float[Array, "n h w c"]) -> tuple[Array, Activations]:
+        """Convolutions of one width, and the pool behind them."""
+        seen: Activations = {}
+        for kind, index, alias in layers:
+            layer = {"conv": self.layers.get(f"features.{index}"), "relu": relu, "pool": max_pool}[kind]
+            x = layer(x)
+            seen[f"features.{index}"] = seen[alias] = x
+        return x, seen
 
 
 def plan(depths: tuple[int, ...]) -> list[tuple[str, int, str]]:

@@ -56,7 +56,7 @@ def read_image(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         return decode_image(stream, path)
 
 
-def decode_image(stream: io.BufferedIOBase, name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+def decode_image(stream: io.BufferedReader | io.BytesIO, name: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
     """As `read_image`, of a file that is open already or lies in memory.
 
     Args:

@@ -1,5 +1,5 @@
-"""How good outputs are: of captions."""
+"""How good outputs are: of captions, and of generated images."""
 
-from jaxvision.metrics import captions
+from jaxvision.metrics import captions, generative
 
-__all__ = ["captions"]
+__all__ = ["captions", "generative"]

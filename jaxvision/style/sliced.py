@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxvision.errors import InputError
 from jaxvision.style.moments import pixel_shares
+from jaxvision.style.sorting import sort_rows
 
 
 def sliced_wasserstein(n_directions: int | None = None, seed: int = 0) -> tuple[Callable, Callable]:
@@ -121,7 +122,7 @@ def sorted_channels(
     """
     values = features.reshape(features.shape[0], -1, features.shape[-1]).mT  # (N, C, P), sorted along the last axis
     if weights is None:
-        return jnp.sort(values)
+        return sort_rows(values)
     shares = pixel_shares(features, weights)
     ordered, mass = jax.lax.sort((values, jnp.broadcast_to(shares[:, None], values.shape)), num_keys=1)
     reached = jnp.cumsum(mass, axis=-1)

@@ -12,6 +12,7 @@ import pytest
 from experiments import benchmark, benchmark_report
 from experiments.benchmark_report import Row, cells, require_same, write_table
 from experiments.timing import Timing, compiled, flops, interleaved
+from jaxvision.errors import InputError
 
 
 def test_rounds_are_interleaved():
@@ -49,12 +50,14 @@ ROW = Row(
     compile_seconds=1.23,
     gigaflops=0.7,
     peak_share=0.351,
+    memory={"ours": 20 * 2**20, "eager": None, "channels-last": 35 * 2**20},
 )
 
 
 def test_a_row_names_the_fastest_peer():
     assert cells(ROW) == (
-        "step", "10.0 (9.0-12.0)", "20.0 (19.0-21.0)", "channels-last", "0.50 (0.45-0.60)", "1.2", "0.70", "35 %"
+        "step", "10.0 (9.0-12.0)", "20.0 (19.0-21.0)", "channels-last", "0.50 (0.45-0.60)", "1.2", "0.70", "35 %",
+        "20", "35",
     )  # fmt: skip
 
 
@@ -75,10 +78,20 @@ def test_quick_run_without_peers(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "STEPS", benchmark.STEPS[:1])
     result = benchmark.main(benchmark.Config(quick=True, peers=False, rounds=2, run_dir=tmp_path / "run"))
     assert [row.ratio for row in result.rows] == [None]
+    assert set(result.rows[0].memory) == {"ours"}
     saved = json.loads((tmp_path / "run" / "result.json").read_text())
     assert saved["rows"][0]["ours"]["median"] > 0
     assert (tmp_path / "run" / "benchmark.md").read_text().startswith("| step |")
     assert all(path.stat().st_size > 1000 for path in result.pictures)
+
+
+def test_rows_by_name_and_style_transfers_of_any_length():
+    config = benchmark.Config(rows=("style transfer", "8 images"), style_steps=200)
+    names = [step.name for step in benchmark.chosen(config)]
+    assert names[-2:] == ["style transfer at 192 px, 200 steps", "style transfer at 512 px, 200 steps"]
+    assert all("8 images" in name for name in names[:-2])
+    with pytest.raises(InputError, match="--rows nothing names none of: SqueezeNet forward"):
+        benchmark.chosen(benchmark.Config(rows=("nothing",)))
 
 
 @pytest.mark.peers
@@ -92,7 +105,7 @@ def test_every_step_equals_pytorch(step, monkeypatch):
     step = dataclasses.replace(step, size=48)
     prepared = benchmark.prepare(step, model, forms, seed=0)
     (samples,) = benchmark.measure([prepared], rounds=2)
-    row = benchmark.row_of(prepared, samples, peak=1e11)
+    row = benchmark.row_of(prepared, samples, {}, peak=1e11)
     assert {len(times) for times in samples.values()} == {2}
     assert set(row.peers) == {"eager", "channels-last"}
     assert benchmark_report.fastest(row)[0] in row.peers

@@ -101,6 +101,23 @@ def test_interruption_says_how_to_go_on(capsys):
     assert code == 130
 
 
+@dataclass(frozen=True)
+class TwoModes:
+    train: bool = False
+    resume: bool = False
+
+    @property
+    def resumable(self) -> bool:
+        return self.train
+
+
+def test_interruption_of_a_mode_that_cannot_go_on(capsys):
+    sentence, _ = sentence_and_code(capsys, raises(KeyboardInterrupt()), TwoModes)
+    assert "--resume" not in sentence
+    sentence, _ = sentence_and_code(capsys, raises(KeyboardInterrupt()), TwoModes, args=["--train"])
+    assert sentence.endswith("--train --resume`")
+
+
 def test_the_command_line_of_a_config_gives_the_config_back():
     config = Config(number=5, resume=True)
     words = command_line("x", config, without=()).split()

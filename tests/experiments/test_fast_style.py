@@ -82,7 +82,7 @@ def test_a_resumed_training_gives_the_same_bits(trained, settings, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_style.fast_style_figures, "sheet", interrupt)  # after the first checkpoint
+        patch.setattr(fast_style, "contact_sheet", interrupt)  # after the first checkpoint
         with pytest.raises(KeyboardInterrupt):
             fast_style.main(config)
     assert steps == [1]

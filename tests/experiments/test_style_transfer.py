@@ -134,6 +134,14 @@ def test_hues_of_the_content_are_kept(settings, photograph, tmp_path):
     assert np.abs(given - found)[..., 0].mean() > 6
 
 
+def test_rows_divided_among_devices_give_the_same_picture(painted, settings, tmp_path):
+    config = style_transfer.Config(**settings, devices=2, run_dir=tmp_path / "run")
+    result = style_transfer.main(config)
+    together, alone = (read_image(path).astype(int) for path in (result.image, painted.image))
+    assert np.abs(together - alone).mean() < 0.5  # of 255: sums in another order, and Adam divides by small numbers
+    assert result.final["loss"] == pytest.approx(painted.final["loss"], rel=1e-3)
+
+
 @pytest.mark.parametrize("statistic", ["moments", "sliced"])
 def test_other_statistics_and_lbfgs(settings, statistic, tmp_path):
     words = {"n_steps": 8, "n_scales": 1, "optimizer": "lbfgs", "statistic": statistic}
@@ -155,7 +163,7 @@ def test_a_preset_has_the_courses_numbers(settings, tmp_path):
 
 def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(style_transfer, "ALWAYS_FITS", 0)
-    monkeypatch.setattr(style_transfer, "memory_there", lambda: 50 * 2**20)
+    monkeypatch.setattr(style_transfer, "memory_there", lambda n_devices: 50 * 2**20)
     config = style_transfer.Config(**settings | {"size": 320}, run_dir=tmp_path / "run")
     with pytest.raises(InputError, match=r"of 320 pixels needs 0\.\d GiB .*: the largest --size that fits is"):
         style_transfer.main(config)
@@ -205,6 +213,22 @@ def test_the_estimate_is_close_to_the_peak(untrained, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "gone"),
+    [
+        ({"style_weights": (0.0,), "init": "noise", "tv_weight": 0.0}, "style/features.1"),
+        ({"content_weight": 0.0, "init": "style"}, "content/features.3"),
+    ],
+    ids=["feature inversion", "texture synthesis"],
+)
+def test_the_two_corners(settings, words, gone, tmp_path):
+    config = style_transfer.Config(**settings | words | {"n_steps": 60, "n_scales": 1}, run_dir=tmp_path / "run")
+    result = style_transfer.main(config)
+    assert result.final[gone] == 0
+    assert result.final["loss"] < 0.2 * result.first["loss"]
+
+
+@pytest.mark.slow
 def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(settings, tmp_path):
     flags = ["--weights", settings["weights"], "--content", settings["content"], "--styles", *settings["styles"]]
     flags += ["--size", "96", "--n-steps", "120"]
@@ -238,6 +262,7 @@ def test_sizes_double_in_area():
         (["--size", "8"], "--size must be at least 32"),
         (["--n-steps", "0"], "--n-steps must be at least 1"),
         (["--n-scales", "9"], "--n-scales"),
+        (["--devices", "99"], "--devices 99 is more than the 2 here"),
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume", "--run-dir", "nowhere"], "nowhere"),
     ],

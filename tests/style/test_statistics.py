@@ -16,6 +16,7 @@ from jax.test_util import check_grads
 from jaxvision.errors import InputError
 from jaxvision.style.moments import EPSILON, channel_moments, moments_distance
 from jaxvision.style.sliced import channel_histogram, quantile_distance, sliced_wasserstein, sorted_channels
+from jaxvision.style.sorting import sort_rows
 from jaxvision.style.wasserstein import Gaussian, bures_distance, gaussian_moments, matrix_sqrt
 
 
@@ -467,3 +468,18 @@ def test_histogram_is_the_distance_to_the_matched_image(target_pixels):
 def test_no_direction_is_refused(n_directions):
     with pytest.raises(InputError, match="at least 1 direction"):
         sliced_wasserstein(n_directions)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_rows_are_sorted_as_numpy_sorts(dtype):
+    values = np.random.default_rng(0).normal(size=(2, 3, 50)).astype(dtype)
+    values[0, 0, :6] = [np.inf, -np.inf, 0, -0.0, values[0, 0, 7], np.finfo(dtype).tiny]
+    np.testing.assert_array_equal(jax.jit(sort_rows)(values), np.sort(values))
+
+
+def test_a_sort_sends_gradients_back_and_equal_values_share():
+    with jax.enable_x64(True):
+        values, weights = jnp.asarray(np.random.default_rng(0).normal(size=(2, 2, 3, 20)))
+        check_grads(jax.jit(lambda x: jnp.sum(sort_rows(x) ** 3 * weights)), (values,), order=2, modes=["rev"])
+    gradient = jax.grad(lambda x: jnp.dot(sort_rows(x), jnp.array([1.0, 2.0, 4.0, 8.0])))
+    np.testing.assert_array_equal(gradient(jnp.array([0.0, 5.0, 0.0, 0.0])), [7 / 3, 8, 7 / 3, 7 / 3])

@@ -95,7 +95,7 @@ def prepare(builder: CocoCaptionsBuilder) -> Path:
 
 def open_prepared(folder: Path, split: str) -> Sequence[Mapping[str, Any]]:
     """The records of a prepared data set by number, pictures still encoded."""
-    builder = tfds.builder_from_directory(folder)
+    builder: Any = tfds.builder_from_directory(folder)
     return builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
 
 

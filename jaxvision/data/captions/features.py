@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, PyTree
 
@@ -158,7 +159,7 @@ def weights_digest(weights: PyTree) -> str:
     """
     found = hashlib.sha256()
     for where, leaf in jax.tree_util.tree_leaves_with_path(weights):
-        if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
         array = np.ascontiguousarray(leaf)
         found.update(f"{jax.tree_util.keystr(where)} {array.dtype} {array.shape}\n".encode())
@@ -244,7 +245,7 @@ def _batches(
 ) -> Iterator[tuple[list[int], Float32[np.ndarray, "batch size size 3"]]]:
     """Full batches of decoded pictures with their numbers; those that cannot be decoded go to `skipped`."""
 
-    def decoded(index: int):
+    def decoded(index: int) -> tuple[int, Any]:
         try:
             return index, resize_image(images[index].image, size)
         except InputError as error:
@@ -255,7 +256,7 @@ def _batches(
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for index, found in _ahead(pool, decoded, range(len(images)), 2 * batch_size):
             if isinstance(found, str):
-                skipped[images.names[index]] = found
+                skipped[str(images.names[index])] = found
                 continue
             batch[len(numbers)] = found.astype(np.float32) / np.float32(255)
             numbers.append(index)

@@ -37,8 +37,9 @@ def image_stream(
         seed: of the order.
         num_epochs: how often every picture comes; None for ever.
         threads: how many pictures are decoded at a time.
-        workers: processes to decode in, each with `threads`; 0 for none: Pillow decodes JPEG without Python's lock, so
-            that threads of one process are as good for a handful of cores.
+        workers: processes to decode in, each with `threads` and a part of the pictures; 0 for none: Pillow decodes JPEG
+            without Python's lock, so that threads of one process are as good for a handful of cores. With processes,
+            each drops what fills no batch of its own, and the batches are others than without.
 
     Returns:
         An iterator of {"image": `(batch_size, size, size, 3)` uint8 RGB, "index": `(batch_size,)` int32, the number of
@@ -100,7 +101,7 @@ class _Decode:
         except InputError as error:
             notice(f"Left out: {error}")
             return None
-        return {"image": image, "index": np.int32(number)}
+        return {"image": image, "index": np.asarray(number, np.int32)}
 
 
 @dataclasses.dataclass(frozen=True)

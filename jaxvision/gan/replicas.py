@@ -1,0 +1,90 @@
+"""Many trainings at once: seeds, rates or weights side by side in one program, for intervals at the price of one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+
+class Replicas(NamedTuple):
+    """The states of R trainings as one pytree, which `training.fit` takes as it takes one.
+
+    Attributes:
+        states: a state whose arrays have a leading axis R.
+        step: int32, how many steps each has taken.
+    """
+
+    states: Any
+    step: Int[Array, ""]
+
+
+def replicas(states: Sequence[Any]) -> Replicas:
+    """States side by side; they may differ in anything that is an array.
+
+    A learning rate is one where the optimiser is made by `optax.inject_hyperparams`.
+
+    Args:
+        states: R of one structure, each with a `step`, all at the same.
+
+    Returns:
+        `Replicas`.
+
+    Example:
+        >>> from jaxvision.gan import Optimizers, start_gan
+        >>> import optax
+        >>> optimizers = Optimizers(optax.sgd(0.1), optax.sgd(0.1))
+        >>> states = [start_gan(jnp.zeros(3), jnp.zeros(3), optimizers, key=jax.random.key(i)) for i in range(5)]
+        >>> replicas(states).states.generator.shape
+        (5, 3)
+    """
+    return Replicas(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), states[0].step)
+
+
+def replica(state: Replicas, index: int) -> Any:
+    """The state of one of the trainings.
+
+    Args:
+        state: of `replicas`.
+        index: which.
+
+    Returns:
+        A state as it was put in.
+
+    Example:
+        >>> float(replica(Replicas(jnp.array([1.0, 2.0]), jnp.int32(0)), 1))
+        2.0
+    """
+    return jax.tree.map(lambda leaf: leaf[index], state.states)
+
+
+def replicated_step(step_fn: Callable, *, vectorize: bool = True) -> Callable:
+    """The same step for every replica.
+
+    Args:
+        step_fn: `(state, batch) -> (state, metrics)`.
+        vectorize: True computes replicas together (`jax.vmap`): the faster for linear layers. False computes one after
+            the other (`lax.map`): a convolution with many kernels at once would become a grouped one, which is slow.
+
+    Returns:
+        `(Replicas, batch) -> (Replicas, metrics)`, the batch's arrays with a leading axis R. Metrics of replica 2 are
+        named "2/loss" and so on.
+
+    Example:
+        >>> step_fn = lambda state, batch: (state + batch, {"sum": state + batch})
+        >>> state = Replicas(jnp.array([1.0, 2.0]), jnp.int32(0))
+        >>> state, metrics = replicated_step(step_fn)(state, jnp.array([10.0, 20.0]))
+        >>> state.states, {name: float(value) for name, value in metrics.items()}
+        (Array([11., 22.], dtype=float32), {'0/sum': 11.0, '1/sum': 22.0})
+    """
+
+    def step(state: Replicas, batch: Any) -> tuple[Replicas, dict[str, Array]]:
+        if vectorize:
+            states, metrics = jax.vmap(step_fn)(state.states, batch)
+        else:
+            states, metrics = jax.lax.map(lambda pair: step_fn(*pair), (state.states, batch))
+        named = {f"{index}/{name}": value for name, values in metrics.items() for index, value in enumerate(values)}
+        return Replicas(states, state.step + 1), named
+
+    return step

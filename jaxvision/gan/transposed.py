@@ -1,0 +1,91 @@
+r"""Transposed convolution, in the form that is fastest where it runs (`forms` chooses).
+
+Two forms of the same sum, $y_{s p + u - \text{pad}} \mathrel{+}= x_p W_u$ over the kernel's taps $u$:
+
+- *subpixel* (CPU): one matrix product gives every pixel's k x k patch of the output; then the patches are laid over
+  each other, ceil(k / s) of them along each side. All its derivatives are such products, too.
+- *direct*: the compiler's own convolution of x with zeros between its pixels.
+"""
+
+import functools
+import operator
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jaxvision.forms import prefers_subpixel
+
+
+def conv_transpose2d(
+    x: Float[Array, "n h w c"],
+    kernel: Float[Array, "k k d c"],
+    bias: Float[Array, " d"],
+    *,
+    stride: int = 2,
+    padding: int = 1,
+) -> Float[Array, "n oh ow d"]:
+    r"""The transpose of a convolution from d to c channels, with bias, as PyTorch's `conv_transpose2d` on NHWC.
+
+    $$ y_{n,a,b,d} = b_d + \sum_{si+u-p=a} \sum_{sj+v-p=b} \sum_c x_{n,i,j,c}\; W_{u,v,d,c} $$
+
+    Args:
+        x: `(n, h, w, c)`.
+        kernel: `(k, k, d, c)`, that of the convolution which this is the transpose of.
+        bias: `(d,)`.
+        stride: $s$.
+        padding: $p$, rows and columns cut off on every side.
+
+    Returns:
+        `(n, (h - 1) s + k - 2p, (w - 1) s + k - 2p, d)`.
+
+    Example:
+        >>> conv_transpose2d(jnp.ones((1, 1, 2, 1)), jnp.ones((4, 4, 1, 1)), jnp.zeros(1))[0, :, :, 0]
+        Array([[1., 2., 2., 1.],
+               [1., 2., 2., 1.]], dtype=float32)
+
+    References:
+        Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285,
+        2016, chapter 4.
+    """
+    form = conv_transpose_subpixel if prefers_subpixel() else conv_transpose_direct
+    return form(x, kernel, bias, stride=stride, padding=padding)
+
+
+def conv_transpose_subpixel(
+    x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
+) -> Float[Array, "n oh ow d"]:
+    """`conv_transpose2d` as one matrix product and shifted sums."""
+    n, h, w, c = x.shape
+    k, d = kernel.shape[0], kernel.shape[2]
+    reach = -(-k // stride)  # blocks of s x s pixels that a patch has along a side
+    kernel = jnp.pad(kernel, ((0, reach * stride - k),) * 2 + ((0, 0),) * 2)
+    patches = x.reshape(-1, c) @ kernel.reshape(-1, c).T  # (n*h*w, reach*s*reach*s*d)
+    blocks = _overlap(patches.reshape(n, h, w, reach, stride, reach, stride * d), 1, 3)
+    blocks = _overlap(blocks, 2, 4).reshape(n, h + reach - 1, w + reach - 1, stride, stride, d)
+    y = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(n, (h + reach - 1) * stride, (w + reach - 1) * stride, d)
+    height, width = (h - 1) * stride + k - 2 * padding, (w - 1) * stride + k - 2 * padding
+    return y[:, padding : padding + height, padding : padding + width] + bias[None, None, None]
+
+
+def conv_transpose_direct(
+    x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
+) -> Float[Array, "n oh ow d"]:
+    """`conv_transpose2d` by the compiler's own convolution."""
+    side = kernel.shape[0] - 1 - padding
+    sides = [(side, side), (side, side)]
+    y = lax.conv_general_dilated(
+        x, kernel[::-1, ::-1], (1, 1), sides, lhs_dilation=(stride, stride), dimension_numbers=("NHWC", "HWOI", "NHWC")
+    )
+    return y + bias[None, None, None]
+
+
+def _overlap(patches: Array, side: int, reach: int) -> Array:
+    """Block q, along the axis `reach`, of pixel i, along `side`, laid onto block i + q; the axis `reach` is gone."""
+    n_blocks = patches.shape[reach]
+    laid = []
+    for q in range(n_blocks):
+        ends = [(0, 0)] * (patches.ndim - 1)
+        ends[side] = (q, n_blocks - 1 - q)
+        laid.append(jnp.pad(jnp.squeeze(lax.slice_in_dim(patches, q, q + 1, axis=reach), reach), ends))
+    return functools.reduce(operator.add, laid)

@@ -1,0 +1,221 @@
+"""The captioning experiment: sanity run, files, scores, what it refuses, resume to the same bits."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import caption, caption_data, caption_training, encoders
+from experiments.caption_data import Data, Split
+from experiments.caption_scores import judged, scored
+from experiments.caption_training import with_scaled_input
+from experiments.captioner_files import TrainedCaptioner, load_captioner, rounded, save_captioner
+from experiments.encoders import Encoder
+from jaxvision import weights
+from jaxvision.backbones import scenenet, state_dict
+from jaxvision.captioning import Vocabulary, captioner
+from jaxvision.data.captions import captioned_scenes
+from jaxvision.data.scenes import CAPTION_WORDS, N_SCORES
+from jaxvision.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def own_encoder(tmp_path_factory, monkeypatch):
+    """A SceneNet that has learnt nothing: no test here needs it to."""
+    path = tmp_path_factory.getbasetemp() / "scenenet.safetensors"
+    if not path.exists():
+        weights.save(path, state_dict(scenenet(n_scores=N_SCORES)))
+    monkeypatch.setattr(encoders, "SCENENET", path)
+
+
+def easy(config):
+    """Sixty pictures whose features say which of six sentences is right."""
+    said = [("a red ring",), ("a blue star",), ("two hearts",), ("a cross",), ("a green ring",), ("a pink heart",)]
+    vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
+    features = np.eye(6, dtype=np.float32)[np.arange(60) % 6]
+    tokens = vocabulary.encode([said[i % 6][0].split() for i in range(60)], 6)
+    split = Split(features, tokens, np.arange(60, dtype=np.int32), tuple(said[i % 6] for i in range(60)), None)
+    encoder = Encoder("course", None, 8, "", "six numbers")
+    data = Data(split, split, vocabulary, encoder, str.split, None, "six sentences")
+    return dataclasses.replace(data, train=caption_data.fewer(split, 50)) if config.overfit else data
+
+
+@pytest.fixture
+def easy_data(monkeypatch):
+    monkeypatch.setattr(caption, "load_data", easy)
+
+
+def settings(run_dir, **changes):
+    few = {"steps": 60, "batch_size": 16, "hidden_size": 16, "embed_size": 8, "learning_rate": 2e-2}
+    few |= {"max_length": 6, "checkpoint_every": 30, "num_beams": 2, "run_dir": run_dir}
+    return caption.Config(**(few | changes))
+
+
+def test_it_learns_and_says_so(easy_data, tmp_path, capsys):
+    result = caption.main(settings(tmp_path / "run", export=tmp_path / "six.safetensors"))
+    assert result.captions["greedy"][:3] == ("a red ring", "a blue star", "two hearts")
+    assert result.loss is not None
+    assert result.loss < 0.5
+    assert result.scores is not None
+    assert result.scores.corpus["beam"]["bleu_1"] == pytest.approx(1)
+    validation = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in validation] == [30, 60]
+    assert validation[1]["cider_d"] > validation[0]["cider_d"] - 1e-6
+    assert "beam: BLEU-1 1.000" in capsys.readouterr().err
+    card = (tmp_path / "six.md").read_text("utf-8")
+    assert "--hidden-size 16" in card
+    assert "BLEU-4" in card
+
+
+def test_by_heart(easy_data, tmp_path):
+    result = caption.main(settings(tmp_path / "run", overfit=True, cell="rnn"))
+    assert result.by_heart == 1
+    assert result.scores is None
+
+
+def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkeypatch):
+    caption.main(settings(tmp_path / "whole", export=tmp_path / "whole.safetensors"))
+    fit = caption_training.fit
+
+    def stops(*args, **kept):
+        fit(*args, **(kept | {"n_steps": 30}))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(caption_training, "fit", stops)
+    with pytest.raises(KeyboardInterrupt):
+        caption.main(settings(tmp_path / "two"))
+    monkeypatch.setattr(caption_training, "fit", fit)
+    caption.main(settings(tmp_path / "two", resume=True, export=tmp_path / "two.safetensors"))
+    assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    for name in ("metrics.jsonl", "validation.jsonl"):
+        assert (tmp_path / "whole" / name).read_text() == (tmp_path / "two" / name).read_text()
+
+
+@pytest.fixture(scope="module")
+def untaught():
+    """A captioner of scenes that has learnt nothing."""
+    vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
+    sizes = {"feature_size": 1476, "vocabulary_size": len(vocabulary), "embed_size": 4, "hidden_size": 4}
+    return lambda: TrainedCaptioner(
+        captioner(jax.random.key(0), **sizes), vocabulary, encoders.load_encoder("scenes"), 8
+    )
+
+
+def test_files_keep_everything(untaught, tmp_path):
+    before = rounded(untaught())
+    save_captioner(tmp_path / "a.safetensors", before)
+    after = load_captioner(tmp_path / "a.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, after.model, before.model)
+    assert (after.vocabulary, after.max_length, after.encoder.name) == (before.vocabulary, 8, "scenes")
+
+
+def test_files_that_do_not_fit(untaught, tmp_path, monkeypatch):
+    file = tmp_path / "a.safetensors"
+    save_captioner(file, untaught())
+    tensors, about = weights.load(file), weights.metadata(file)
+    fewer = json.dumps(json.loads(about["vocabulary"])[:-1])
+    weights.save(tmp_path / "fewer.safetensors", tensors, about | {"vocabulary": fewer})
+    with pytest.raises(InputError, match="the vocabulary does not match the captioner"):
+        load_captioner(tmp_path / "fewer.safetensors")
+    with pytest.raises(InputError, match=r"trained with|train a captioner with"):
+        load_captioner(tmp_path / "nothing.safetensors")
+    with pytest.raises(InputError, match="holds no captioner"):
+        load_captioner(encoders.SCENENET)
+    weights.save(tmp_path / "other.safetensors", state_dict(scenenet(n_scores=N_SCORES, key=jax.random.key(5))))
+    monkeypatch.setattr(encoders, "SCENENET", tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="features of another network"):
+        load_captioner(file)
+
+
+def test_pictures_of_ones_own_and_scenes(untaught, tmp_path, capsys):
+    save_captioner(tmp_path / "a.safetensors", untaught())
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 70, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "holiday.png")
+    few = {"captioner": tmp_path / "a.safetensors", "num_beams": 2}
+    own = caption.main(caption.Config(caption=(tmp_path / "holiday.png",), run_dir=tmp_path / "own", **few))
+    assert len(own.captions["beam"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == f"holiday: {own.captions['beam'][0]}\n"
+    assert "of photographs it talks nonsense" in printed.err
+    scenes = caption.main(caption.Config(n_samples=2, run_dir=tmp_path / "scenes", **few))
+    assert scenes.scores is not None
+    assert scenes.scores.truth is not None
+    assert scenes.pictures[0].stat().st_size > 10_000
+
+
+def test_a_caption_does_not_depend_on_its_neighbours(untaught):
+    model = untaught()
+    features = np.random.default_rng(0).normal(size=(7, 1476)).astype(np.float32)
+    for decoder in ("greedy", "beam", "sample"):
+        together = model.captions(features, decoder, num_beams=2)
+        assert model.captions(features[:3], decoder, num_beams=2) == together[:3]
+
+
+def test_scaling_folds_into_the_weights(untaught):
+    model, rng = untaught().model, np.random.default_rng(0)
+    features = rng.normal(2, 3, (4, 1476)).astype(np.float32)
+    mean, scale = features.mean(axis=0), features.std(axis=0) + np.float32(0.1)
+    expected = model.start(jnp.asarray((features - mean) / scale)).h
+    found = with_scaled_input(model, mean, scale).start(jnp.asarray(features)).h
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_encoding_does_not_depend_on_the_batch():
+    encoder, scenes = encoders.load_encoder("scenes"), captioned_scenes("test", 5)
+    features = encoders.encode(encoder, scenes.images, batch_size=2)
+    assert features.shape == (5, 1476)
+    np.testing.assert_allclose(features, encoders.encode(encoder, scenes.images, batch_size=4), rtol=1e-4, atol=1e-6)
+
+
+def test_people_tell_the_truth_and_score_higher_than_a_parrot():
+    scenes = captioned_scenes("test", 20)
+    people = [captions[0] for captions in scenes.captions]
+    said = {"people": people, "parrot": ["a large red ring"] * 20}
+    truth = judged(said, scenes)
+    assert truth["people"].share() == 1
+    assert truth["people"].captions == 1
+    assert truth["parrot"].share() < 0.7
+    found = scored(said, scenes.captions, str.split, truth)
+    assert found.corpus["people"]["cider_d"] > found.corpus["parrot"]["cider_d"]
+    assert set(found.same_terms) == {"people", "a person"}
+    assert any("100.0 % of the stated" in line for line in found.lines())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--steps", "0"), "--steps must be above 0, got 0"),
+        (("--max-length", "2"), "--max-length must be 3 or more, a start, a word and an end; got 2"),
+        (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
+        (
+            ("--n-samples", "2", "--overfit"),
+            "--caption and --n-samples train nothing: leave --resume, --export and --overfit out",
+        ),
+    ],
+)
+def test_bad_settings(refused, words, sentence):
+    assert refused(caption, *words) == [sentence]
+
+
+def test_a_picture_that_is_missing(refused, untaught, tmp_path):
+    save_captioner(tmp_path / "a.safetensors", untaught())
+    (sentence,) = refused(caption, "--caption", tmp_path / "no.jpg", "--captioner", tmp_path / "a.safetensors")
+    assert "no.jpg" in sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "bound"), [("rnn", 0.1), ("lstm", 0.5), ("gru", 0.5)])
+def test_the_assignments_sanity_run(needs, tmp_path, monkeypatch, cell, bound):
+    """50 captions of COCO: a final loss below the published one, and every caption comes back."""
+    for name in ("weights", "coco_mini", "imagenet"):
+        (tmp_path / "home").mkdir(exist_ok=True)
+        (tmp_path / "home" / name).symlink_to(needs(name))
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path / "home"))
+    result = caption.main(caption.Config(dataset="coco_mini", overfit=True, cell=cell, run_dir=tmp_path / "run"))
+    assert result.loss is not None
+    assert result.loss < bound
+    assert result.by_heart == 1

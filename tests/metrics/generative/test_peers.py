@@ -1,0 +1,112 @@
+"""The same features through torch-fidelity and prdc.
+
+torch-fidelity is not part of the extra `peers`, for it would bring torchvision: `pip install --no-deps torch-fidelity`.
+"""
+
+import importlib.util
+import sys
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from jaxvision.metrics import generative
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module")
+def sets():
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(24, 24))
+    real = np.maximum(rng.normal(size=(600, 24)) @ mix + 1, 0)  # as features behind a rectifier are
+    return real, np.maximum(rng.normal(size=(500, 24)) @ mix * 0.9 + 1.2, 0)
+
+
+@pytest.fixture
+def fidelity(monkeypatch):
+    """torch-fidelity's own numerics; what it takes from torchvision, they do not need."""
+    pytest.importorskip("torch", reason="extra `peers`: PyTorch is not installed")
+    if importlib.util.find_spec("torch_fidelity") is None:
+        pytest.skip("torch-fidelity is not installed: pip install --no-deps torch-fidelity")
+    if importlib.util.find_spec("torchvision") is None:
+
+        class StandIn(types.ModuleType):
+            def __getattr__(self, name):
+                if name.startswith("__"):
+                    raise AttributeError(name)
+                return type(name, (), {})
+
+        names = ("transforms", "transforms.functional", "datasets", "models", "utils")
+        for name in ("torchvision", *(f"torchvision.{name}" for name in names)):
+            module = StandIn(name)
+            module.__path__ = []
+            monkeypatch.setitem(sys.modules, name, module)
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], child, module)
+    import torch_fidelity.metric_fid
+    import torch_fidelity.metric_isc
+    import torch_fidelity.metric_kid
+    import torch_fidelity.metric_prc
+
+    return torch_fidelity
+
+
+def test_frechet_distance_is_torch_fidelitys(fidelity, sets):
+    import torch
+
+    statistics = [fidelity.metric_fid.fid_features_to_statistics(torch.from_numpy(x)) for x in sets]
+    theirs = fidelity.metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
+    ours = generative.frechet_distance(*sets)
+    np.testing.assert_allclose(ours, theirs[fidelity.KEY_METRIC_FID], rtol=1e-6)
+    np.testing.assert_allclose(
+        generative.frechet_distance(*(x.astype(np.float32) for x in sets)), theirs[fidelity.KEY_METRIC_FID], rtol=1e-6
+    )
+
+
+def test_kernel_distance_is_torch_fidelitys(fidelity, sets):
+    """On subsets that are whole sets, in another order; and on the very subsets that it draws."""
+    import torch
+
+    real, fake = sets[0][:500], sets[1]
+    options = {"kid_subsets": 4, "kid_subset_size": 500, "verbose": False, "rng_seed": 2020}
+    theirs = fidelity.metric_kid.kid_features_to_metric(torch.from_numpy(real), torch.from_numpy(fake), **options)
+    ours = generative.kernel_distance(real, fake, key=jax.random.key(0), n_subsets=4, subset_size=500)
+    np.testing.assert_allclose(ours.mean, theirs[fidelity.KEY_METRIC_KID_MEAN], rtol=1e-6)
+    options |= {"kid_subset_size": 100}
+    theirs = fidelity.metric_kid.kid_features_to_metric(torch.from_numpy(real), torch.from_numpy(fake), **options)
+    rng = np.random.RandomState(2020)
+    values = [generative.squared_mmd(*(x[rng.choice(500, 100, replace=False)] for x in (real, fake))) for _ in range(4)]
+    np.testing.assert_allclose(np.mean(values), theirs[fidelity.KEY_METRIC_KID_MEAN], rtol=1e-6)
+    np.testing.assert_allclose(np.std(values), theirs[fidelity.KEY_METRIC_KID_STD], rtol=1e-6)
+
+
+def test_classifier_score_is_torch_fidelitys(fidelity, sets):
+    import torch
+
+    theirs = fidelity.metric_isc.isc_features_to_metric(torch.from_numpy(sets[0]), splits=7, shuffle=False)
+    ours = generative.classifier_score(sets[0], n_splits=7)
+    np.testing.assert_allclose(ours, list(theirs.values()), rtol=1e-6)
+
+
+def test_precision_and_recall_are_torch_fidelitys(fidelity, sets):
+    import torch
+
+    real, fake = map(torch.from_numpy, sets)
+    theirs = fidelity.metric_prc.prc_features_to_metric(
+        fake, real, prc_neighborhood=3, prc_batch_size=200, save_cpu_ram=True, verbose=False
+    )
+    ours = generative.manifold_scores(*sets, k=3)
+    np.testing.assert_allclose(ours[:2], (theirs["precision"], theirs["recall"]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_manifold_scores_are_prdcs(sets, k):
+    prdc = pytest.importorskip("prdc", reason="extra `peers`: prdc is not installed")
+    theirs = prdc.compute_prdc(*sets, nearest_k=k)
+    ours = generative.manifold_scores(*sets, k=k)
+    for name, value in ours._asdict().items():
+        np.testing.assert_allclose(value, theirs[name], rtol=1e-6)
+    assert 0.1 < ours.recall < 0.9
