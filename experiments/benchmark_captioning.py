@@ -5,8 +5,9 @@
 - The beam search of many images in one program against the same search compiled for one image, in a loop.
 
 Measured and reported as in `experiments.benchmark`: interleaved, medians with quartiles, results compared before
-anything is timed. Without PyTorch (extra `peers`) or with --no-peers the training steps have no peer. Expected on two
-CPU cores: the ratios in the README.
+anything is timed. Without PyTorch (extra `peers`) or with --no-peers the training steps have no peer. Close other
+programs first: a busy machine slows PyTorch more than JAX. A beam search is limited by its products of matrices: how
+much a batch gains over single images depends on how far these fall below the machine's peak, on two CPU cores little.
 """
 
 import importlib.util

@@ -81,8 +81,7 @@ class Captioner(NamedTuple):
             params, x = self.recurrent._replace(Wx=self.W_embed @ self.recurrent.Wx), tokens
         h = _SEQUENCES[self.cell](params, x, self.start(features))[0]  # (N, T, H)
         n, t, size = h.shape
-        h = jnp.swapaxes(h, 0, 1).reshape(t * n, size)  # in the order in which the cell leaves them
-        return jnp.swapaxes((h @ self.W_vocab + self.b_vocab[None]).reshape(t, n, -1), 0, 1)
+        return (h.reshape(n * t, size) @ self.W_vocab + self.b_vocab[None]).reshape(n, t, -1)
 
     def start(self, features: Float[Array, "n d"]) -> Any:
         """The state before the first word.
