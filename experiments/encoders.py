@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 from experiments.networks import load_network
 from jaxvision.backbones import scenenet
 from jaxvision.data.captions import weights_digest
-from jaxvision.data.scenes import PART_SIZES, split_scores
+from jaxvision.data.scenes import GRID, MAX_OBJECTS, PART_SIZES, split_scores
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
 
@@ -63,7 +64,7 @@ def load_encoder(name: str) -> Encoder:
                 f"{SCENENET} is not there: train it with python -m experiments.train_encoder --export {SCENENET}"
             )
         model = scenenet(SCENENET)
-        said = "what SceneNet says of each cell, as probabilities; RGB in [0, 1], 64 px"
+        said = "the objects that SceneNet finds, from left to right, and the background; RGB in [0, 1], 64 px"
         return Encoder(name, Partial(_of_scenes, model), 64, weights_digest(model), said)
     network = load_network("imagenet")
     said = f"SqueezeNet 1.1, mean of {LAST_MAP} over the image; RGB in [0, 1], ImageNet-normalised, 224 px"
@@ -110,13 +111,28 @@ def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array
 
 
 def _of_scenes(model: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
-    """Where there is something, and what it is there: probabilities, 0 where nothing is."""
-    scores = split_scores(model(images)[0])  # (n, 8, 8, ...)
-    there = jax.nn.sigmoid(scores["there"])
-    parts = [there, *(there * jax.nn.softmax(scores[name]) for name in PART_SIZES)]
-    cells = jnp.concatenate(parts, axis=-1).reshape(len(images), -1)  # (n, 1472)
-    background = jax.nn.softmax(jnp.mean(jax.nn.log_softmax(scores["background"]), axis=(1, 2)))
-    return jnp.concatenate([cells, background], axis=1)
+    """The objects that SceneNet finds, from left to right, and the background.
+
+    An object is a cell that is surer than its neighbours. It is told by how sure that is, where it is, the
+    probabilities of what it is, and the network's last activations there; all zero where there are fewer objects.
+    """
+    scores, seen = model(images)
+    parts = split_scores(scores)  # (n, 8, 8, ...)
+    there = jax.nn.sigmoid(parts["there"][..., 0])
+    around = partial(jax.lax.reduce_window, window_dimensions=(1, 3, 3), window_strides=(1, 1, 1), padding="SAME")
+    peaks = jnp.where(there >= around(there, -jnp.inf, jax.lax.max), there, 0.0)
+    at = (jnp.arange(GRID, dtype=there.dtype) + 0.5) / GRID
+    mass = around(there, 0.0, jax.lax.add)
+    x = around(there * at[None, None, :], 0.0, jax.lax.add) / mass  # centres between cells
+    y = around(there * at[None, :, None], 0.0, jax.lax.add) / mass
+    named = [jax.nn.softmax(parts[name]) for name in PART_SIZES]
+    cells = jnp.concatenate([jnp.stack([jnp.ones_like(x), x, y], axis=-1), *named, seen["conv7"]], axis=-1)
+    sure, place = jax.lax.top_k(peaks.reshape(len(images), -1), MAX_OBJECTS)  # (n, 4)
+    objects = jnp.take_along_axis(cells.reshape(len(images), GRID**2, -1), place[:, :, None], axis=1)
+    order = jnp.argsort(jnp.where(sure > 0.5, objects[:, :, 1], 2.0 - sure), axis=1)  # doubtful ones last
+    objects = jnp.take_along_axis(objects * sure[:, :, None], order[:, :, None], axis=1)
+    background = jax.nn.softmax(jnp.mean(jax.nn.log_softmax(parts["background"]), axis=(1, 2)))
+    return jnp.concatenate([objects.reshape(len(images), -1), background], axis=1)  # (n, 4 (3 + 22 + 128) + 4)
 
 
 def _of_photographs(features_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:

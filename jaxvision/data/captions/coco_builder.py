@@ -6,7 +6,6 @@ Importing this module imports tensorflow-datasets (extra `coco`).
 import contextlib
 import io
 import logging
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ import tensorflow_datasets as tfds
 
 from jaxvision.data.captions.coco_json import CocoRecord
 from jaxvision.data.captions.pictures import Pictures
+from jaxvision.files import notice
 
 _VERSION = "1.0.0"
+FEW = 1000  # pictures that are prepared in no time, and without a progress bar
 
 
 class CocoCaptionsBuilder(tfds.core.GeneratorBasedBuilder):
@@ -37,7 +38,7 @@ class CocoCaptionsBuilder(tfds.core.GeneratorBasedBuilder):
     def __init__(
         self, records: Sequence[CocoRecord], places: Mapping[str, Path], *, split: str, data_dir: Path, key: str
     ):
-        self._records, self._places, self._split = records, places, split
+        self.records, self._places, self._split = records, places, split
         with _quiet():  # a configuration that is made on the spot is what is wanted
             super().__init__(
                 data_dir=data_dir,
@@ -68,7 +69,7 @@ class CocoCaptionsBuilder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         with contextlib.ExitStack() as stack:
             opened = {name: stack.enter_context(Pictures(place)) for name, place in self._places.items()}
-            for number, record in enumerate(self._records):
+            for number, record in enumerate(self.records):
                 folder, _, file = record.file.rpartition("/")
                 yield (
                     number,
@@ -87,8 +88,11 @@ def prepare(builder: CocoCaptionsBuilder) -> Path:
     Returns:
         The folder of the prepared data set.
     """
-    # Standard output belongs to results; the file format has to be named twice, or TFRECORD is complained of.
-    with contextlib.redirect_stdout(sys.stderr):
+    if not Path(builder.data_dir).exists():
+        notice(f"Preparing {len(builder.records):,} pictures with captions in {builder.data_dir}")
+    tfds.display_progress_bar(len(builder.records) > FEW)
+    # What it prints speaks of a download; the file format has to be named twice, or TFRECORD is complained of.
+    with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(file_format="array_record")
     return Path(builder.data_dir)
 
