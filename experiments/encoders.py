@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from experiments.networks import load_network
 from jaxvision.backbones import scenenet
 from jaxvision.data.captions import weights_digest
-from jaxvision.data.scenes import GRID, MAX_OBJECTS, PART_SIZES, split_scores
+from jaxvision.data.scenes import COLORS, GRID, MAX_OBJECTS, PART_SIZES, SHAPES, split_scores
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
 
@@ -47,7 +47,7 @@ def load_encoder(name: str) -> Encoder:
     """The encoder for a kind of pictures.
 
     Args:
-        name: "scenes" (SceneNet, which comes with the project), "imagenet" (SqueezeNet 1.1, the mean of its last map)
+        name: "scenes" (SceneNet and SqueezeNet, which come with the project), "imagenet" (SqueezeNet 1.1, the mean of its last map)
             or "course" (VGG-16's fc7 as the course publishes it, no network).
 
     Returns:
@@ -63,9 +63,11 @@ def load_encoder(name: str) -> Encoder:
             raise InputError(
                 f"{SCENENET} is not there: train it with python -m experiments.train_encoder --export {SCENENET}"
             )
-        model = scenenet(SCENENET)
-        said = "the objects that SceneNet finds, from left to right, and the background; RGB in [0, 1], 64 px"
-        return Encoder(name, Partial(_of_scenes, model), 64, weights_digest(model), said)
+        models = (scenenet(SCENENET), load_network("scenes").logits_fn)
+        said = (
+            "the objects that SceneNet finds, the one that SqueezeNet takes for the largest first; RGB in [0, 1], 64 px"
+        )
+        return Encoder(name, Partial(_of_scenes, *models), 64, weights_digest(models), said)
     network = load_network("imagenet")
     said = f"SqueezeNet 1.1, mean of {LAST_MAP} over the image; RGB in [0, 1], ImageNet-normalised, 224 px"
     return Encoder(name, Partial(_of_photographs, network.features_fn), 224, weights_digest(network.features_fn), said)
@@ -110,11 +112,12 @@ def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array
     return features_fn(images)
 
 
-def _of_scenes(model: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
-    """The objects that SceneNet finds, from left to right, and the background.
+def _of_scenes(model: Callable, logits_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+    """The objects that SceneNet finds, the largest first and the others from left to right, and the background.
 
     An object is a cell that is surer than its neighbours. It is told by how sure that is, where it is, the
-    probabilities of what it is, and the network's last activations there; all zero where there are fewer objects.
+    probabilities of what it is, and the network's last activations there; all zero where there are fewer objects. The
+    largest is the one most like what the classifier, which was trained to name the largest, says.
     """
     scores, seen = model(images)
     parts = split_scores(scores)  # (n, 8, 8, ...)
@@ -129,10 +132,16 @@ def _of_scenes(model: Callable, images: Float[Array, "n s s 3"]) -> Float[Array,
     cells = jnp.concatenate([jnp.stack([jnp.ones_like(x), x, y], axis=-1), *named, seen["conv7"]], axis=-1)
     sure, place = jax.lax.top_k(peaks.reshape(len(images), -1), MAX_OBJECTS)  # (n, 4)
     objects = jnp.take_along_axis(cells.reshape(len(images), GRID**2, -1), place[:, :, None], axis=1)
-    order = jnp.argsort(jnp.where(sure > 0.5, objects[:, :, 1], 2.0 - sure), axis=1)  # doubtful ones last
+    largest = jax.nn.softmax(logits_fn(normalize(images))).reshape(-1, len(SHAPES), len(COLORS))
+    shape, color = objects[:, :, 3 : 3 + len(SHAPES)], objects[:, :, 3 + len(SHAPES) :][:, :, : len(COLORS)]
+    likeness = sure * jnp.einsum("nos,noc,nsc->no", shape, color, largest)
+    first = jax.nn.one_hot(jnp.argmax(likeness, axis=1), MAX_OBJECTS, dtype=bool)
+    key = jnp.where(first, -1.0, jnp.where(sure > 0.5, objects[:, :, 1], 2.0 - sure))  # doubtful ones last
+    order = jnp.argsort(key, axis=1)
     objects = jnp.take_along_axis(objects * sure[:, :, None], order[:, :, None], axis=1)
     background = jax.nn.softmax(jnp.mean(jax.nn.log_softmax(parts["background"]), axis=(1, 2)))
-    return jnp.concatenate([objects.reshape(len(images), -1), background], axis=1)  # (n, 4 (3 + 22 + 128) + 4)
+    named_largest = [jnp.sum(largest, axis=2), jnp.sum(largest, axis=1)]
+    return jnp.concatenate([objects.reshape(len(images), -1), background, *named_largest], axis=1)
 
 
 def _of_photographs(features_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:

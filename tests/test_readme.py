@@ -9,14 +9,16 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.mark.slow
-def test_snippet_runs():
+def test_snippets_run():
     pytest.importorskip("skimage", reason="extra `demo`: scikit-image is not installed")
-    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     names = {}
-    exec(compile(snippet, str(README), "exec"), names)
+    exec(compile("".join(snippets), str(README), "exec"), names)
     assert names["maps"].shape == (2, 224, 224)
     assert names["fooled"].images.shape == (2, 224, 224, 3)
     assert names["drawn"].images.shape == (1, 224, 224, 3)
+    assert names["said"].tokens.shape == (2, 5, 16)
+    assert names["sampled"].tokens.shape == (2, 16)
 
 
 def test_two_commands_set_up_and_run():

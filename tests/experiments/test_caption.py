@@ -99,7 +99,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkey
 def untaught():
     """A captioner of scenes that has learnt nothing."""
     vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
-    sizes = {"feature_size": 616, "vocabulary_size": len(vocabulary), "embed_size": 4, "hidden_size": 4}
+    sizes = {"feature_size": 632, "vocabulary_size": len(vocabulary), "embed_size": 4, "hidden_size": 4}
     return lambda: TrainedCaptioner(
         captioner(jax.random.key(0), **sizes), vocabulary, encoders.load_encoder("scenes"), 8
     )
@@ -149,7 +149,7 @@ def test_pictures_of_ones_own_and_scenes(untaught, tmp_path, capsys):
 
 def test_a_caption_does_not_depend_on_its_neighbours(untaught):
     model = untaught()
-    features = np.random.default_rng(0).normal(size=(7, 616)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(7, 632)).astype(np.float32)
     for decoder in ("greedy", "beam", "sample"):
         together = model.captions(features, decoder, num_beams=2)
         assert model.captions(features[:3], decoder, num_beams=2) == together[:3]
@@ -157,7 +157,7 @@ def test_a_caption_does_not_depend_on_its_neighbours(untaught):
 
 def test_scaling_folds_into_the_weights(untaught):
     model, rng = untaught().model, np.random.default_rng(0)
-    features = rng.normal(2, 3, (4, 616)).astype(np.float32)
+    features = rng.normal(2, 3, (4, 632)).astype(np.float32)
     mean, scale = features.mean(axis=0), features.std(axis=0) + np.float32(0.1)
     expected = model.start(jnp.asarray((features - mean) / scale)).h
     found = with_scaled_input(model, mean, scale).start(jnp.asarray(features)).h
@@ -167,7 +167,7 @@ def test_scaling_folds_into_the_weights(untaught):
 def test_encoding_does_not_depend_on_the_batch():
     encoder, scenes = encoders.load_encoder("scenes"), captioned_scenes("test", 5)
     features = encoders.encode(encoder, scenes.images, batch_size=2)
-    assert features.shape == (5, 616)
+    assert features.shape == (5, 632)
     np.testing.assert_allclose(features, encoders.encode(encoder, scenes.images, batch_size=4), rtol=1e-4, atol=1e-6)
 
 
