@@ -47,8 +47,8 @@ def load_encoder(name: str) -> Encoder:
     """The encoder for a kind of pictures.
 
     Args:
-        name: "scenes" (SceneNet and SqueezeNet, which come with the project), "imagenet" (SqueezeNet 1.1, the mean of its last map)
-            or "course" (VGG-16's fc7 as the course publishes it, no network).
+        name: "scenes" (SceneNet and SqueezeNet, which come with the project), "imagenet" (SqueezeNet 1.1, the mean of
+            its last map) or "course" (VGG-16's fc7 as the course publishes it, no network).
 
     Returns:
         The encoder.
