@@ -133,7 +133,7 @@ def main(config: Config) -> Result:
     """
     if config.caption or config.n_samples:
         return caption_pictures(config)
-    config = resolved(config)
+    given, config = config, resolved(config)
     data = load_data(config)
     open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
     with open_run("caption", config, run_dir=config.run_dir) as run:
@@ -171,7 +171,7 @@ def main(config: Config) -> Result:
         run.finish(result)
     if config.export is not None:
         save_captioner(config.export, captioner)
-        caption_training.write_card(config, Config(), data, captioner, result)
+        caption_training.write_card(config, given, data, captioner, result)
     return result
 
 

@@ -124,12 +124,12 @@ def with_scaled_input(model: Captioner, mean: Float[np.ndarray, " d"], scale: Fl
     return model._replace(W_proj=W, b_proj=model.b_proj - jnp.asarray(mean) @ W)
 
 
-def write_card(config: Any, default: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
+def write_card(config: Any, given: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
     """The card of a captioner, beside its file.
 
     Args:
         config: the resolved settings.
-        default: the settings as they are without flags.
+        given: the settings as they were on the command line.
         data: what it was trained on.
         captioner: what was written to `config.export`.
         result: what `experiments.caption` found.
@@ -138,10 +138,8 @@ def write_card(config: Any, default: Any, data: Data, captioner: TrainedCaptione
         The card's path.
     """
     n_parameters = sum(leaf.size for leaf in jax.tree.leaves(captioner.model))
-    kept = {name for name in vars(config) if getattr(default, name) is not None or name == "export"}
-    short = type(config)(**{name: getattr(config, name) for name in kept})
     rows = {
-        "command": f"`{command_line('caption', short)}`",
+        "command": f"`{command_line('caption', given)}`",
         "network": f"{captioner.model.cell}, {n_parameters:,} parameters, {config.hidden_size} states, "
         f"{len(captioner.vocabulary)} words; float16, the assignment's names",
         "features": captioner.encoder.preprocessing,

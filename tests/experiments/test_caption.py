@@ -56,14 +56,15 @@ def settings(run_dir, **changes):
 
 
 def test_it_learns_and_says_so(easy_data, tmp_path, capsys):
-    result = caption.main(settings(tmp_path / "run", export=tmp_path / "six.safetensors"))
+    longer = {"steps": 150, "checkpoint_every": 75}
+    result = caption.main(settings(tmp_path / "run", export=tmp_path / "six.safetensors", **longer))
     assert result.captions["greedy"][:3] == ("a red ring", "a blue star", "two hearts")
     assert result.loss is not None
     assert result.loss < 0.5
     assert result.scores is not None
     assert result.scores.corpus["beam"]["bleu_1"] == pytest.approx(1)
     validation = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in validation] == [30, 60]
+    assert [row["step"] for row in validation] == [75, 150]
     assert validation[1]["cider_d"] > validation[0]["cider_d"] - 1e-6
     assert "beam: BLEU-1 1.000" in capsys.readouterr().err
     card = (tmp_path / "six.md").read_text("utf-8")
