@@ -213,7 +213,7 @@ def measure(network: Network, layers: Layers, images: Array, content: Array, pic
 @partial(jax.jit, static_argnames="layers")
 def _measured(features_fn, images, content, picture, layers):
     features, own, aims = (features_fn(x) for x in (images, content, picture))
-    kept = own[layers.content]
+    kept = jnp.broadcast_to(own[layers.content], features[layers.content].shape)
     found = {"content": style.content_loss(features[layers.content], kept) / style.content_loss(0 * kept, kept)}
     for name, (summarize, distance) in MEASURES.items():
         logs = []
