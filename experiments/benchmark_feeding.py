@@ -3,7 +3,8 @@
 Pictures are read, decoded and resized by threads ahead of the step (`data.captions.image_stream`, on grain); the step
 is SqueezeNet's, forward (features of a captioner) or forward and backward (an image gradient). Where the first rate is
 well above the second, and the third equals the second, reading costs nothing. Without flags the photographs that come
-with scikit-image are read again and again; expected on two CPU cores: the numbers in docs/captioning.md.
+with scikit-image are read again and again. On two CPU cores reading and network share the same cores: of the gradient
+step's 66 pictures a second 53 are reached, of the forward step's 178 only 106; features are therefore kept.
 """
 
 from collections.abc import Iterator
