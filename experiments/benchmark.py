@@ -174,7 +174,8 @@ def prepare(step: Step, model: Callable, forms: Mapping[str, Any], *, seed: int)
     expected = np.asarray(call())
     for name in forms:
         found = calls[name]().numpy()
-        report.require_same(step.name, name, expected, found.transpose(0, 2, 3, 1) if found.ndim == 4 else found)
+        found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
+        report.require_same(step.name, name, expected, found, n_steps=step.n_steps)
     operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
     return Prepared(step.name, calls, compile_seconds, operations)
 

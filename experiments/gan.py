@@ -1,0 +1,248 @@
+"""Trains a generator of digits against a critic: ten objectives, three pairs of networks, many seeds at once.
+
+A generator turns random numbers into images, a critic scores images, and each is trained against the other
+(Goodfellow et al., "Generative adversarial nets", 2014, https://arxiv.org/abs/1406.2661; CS231n's assignment 3, whose
+networks, rates and noise are the defaults). `--replicas 5` trains five seeds in one program and reports intervals.
+
+Without flags it trains the small networks on scikit-learn's digits, a look that needs no files; `--dataset mnist
+--network dcgan` is the real thing. Samples from fixed latents are drawn at every checkpoint; at the end come a sheet,
+a walk through the latents (GIF), the losses and a table: Frechet distance, KID, precision, recall and coverage in the
+features of the LeNet that comes with the project, each beside what real images get, and whether digits were learned
+by heart. `--draw 64` draws with a trained generator and trains nothing. Ctrl-C leaves a run that `--resume` goes on
+with, to the same bits.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments import cards, figures, gan_data, gan_figures, gan_scores, gan_training
+from experiments.command import command, command_line
+from experiments.gan_scores import Judge, Scores
+from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
+from jaxvision.errors import InputError
+from jaxvision.training import FREE, Run, new_run, resumed_run
+
+N_SHOWN = 128  # images on the sheet
+
+# Steps and images in an update by data set and network, and of the table.
+DEFAULTS: dict[str, dict[str, int]] = {
+    "mlp": {"steps": 10_000},
+    "dcgan": {"steps": 3_000},
+    "resnet": {"steps": 3_000},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one training."""
+
+    objective: Literal[
+        "nonsaturating", "minimax", "lsgan", "hinge", "ragan", "wgan", "wgan_gp", "wgan_lp", "dragan", "r1"
+    ] = "nonsaturating"
+    """what the two play for; hinge is with spectral normalisation, wgan with clipped weights"""
+    network: Literal["mlp", "dcgan", "resnet"] = "mlp"
+    """the pair: the assignment's fully connected or DCGAN, or residual"""
+    dataset: Literal["digits", "mnist"] = "digits"
+    """what to draw: scikit-learn's small digits, or MNIST (JAXVISION_HOME/mnist, or downloaded)"""
+    replicas: int = 1
+    """trainings at once, with the seeds seed, seed + 1, ..."""
+    steps: int | None = None
+    """updates of the generator; none: 10000 (mlp), 3000 (dcgan, resnet)"""
+    batch_size: int = 128
+    """images in an update"""
+    latent_dim: int = 96
+    """numbers that an image begins with, uniform in [-1, 1)"""
+    learning_rate: float | None = None
+    """of Adam, for both networks; none: 1e-3, for hinge, wgan and r1 2e-4"""
+    beta1: float | None = None
+    """of Adam; none: 0.5, for wgan and r1 0"""
+    beta2: float | None = None
+    """of Adam; none: 0.999, for wgan_gp and wgan_lp 0.9"""
+    n_critic: int | None = None
+    """updates of the critic in a step; none: 1, for hinge 2, for wgan 5"""
+    gp_weight: float | None = None
+    """of the penalty; none: 10 for wgan_gp, wgan_lp and dragan, 5 for r1; other objectives have none"""
+    ema_decay: float = 0.999
+    """of the generator's average, which is the one that draws"""
+    n_samples: int = 10_000
+    """samples for the table; no more than there are held-out images"""
+    draw: int = 0
+    """images to draw with a trained generator; nothing is trained"""
+    generator: Path = EMBEDDED
+    """for --draw: a file that --export wrote"""
+    seed: int = 0
+    """of weights, order and latents"""
+    steps_per_dispatch: int | None = None
+    """updates in one call of the device; none: 50 (mlp), 1 (dcgan, resnet)"""
+    checkpoint_every: int = 500
+    """steps between checkpoints, each with a sheet of samples"""
+    export: Path | None = None
+    """also write the generator of the first replica to this safetensors file, and a card beside it (.md)"""
+    run_dir: Path | None = None
+    """folder to write to; none: the next free runs/gan-NNN"""
+    resume: bool = False
+    """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out."""
+
+    run_dir: Path
+    pictures: tuple[Path, ...]
+    """the sheet, the walk, and the losses where there was a training"""
+    scores: tuple[Scores, ...] = ()
+    """of each replica"""
+    floor: Scores | None = None
+    """of training images in place of samples"""
+    shares: tuple[float, ...] = ()
+    """of the classes, as LeNet names the samples of the first replica"""
+    seconds: float | None = None
+    """wall time of the training, compilation and sheets included; of a resumed run, since it was resumed"""
+
+
+def main(config: Config) -> Result:
+    """Trains, draws and scores, or draws with a generator that is trained already.
+
+    Args:
+        config: the settings.
+
+    Returns:
+        Scores and where everything lies.
+
+    Raises:
+        InputError: if the settings contradict each other or files cannot be read or written.
+        FloatingPointError: if a loss stops being a number; the sentence names the last good checkpoint.
+    """
+    if config.draw:
+        return draw_only(config)
+    given, config = config, resolved(config)
+    images = gan_data.load(config.dataset)
+    judge = Judge(images, config.n_samples)
+    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
+    with open_run("gan", config, run_dir=config.run_dir) as run:
+        trained = gan_training.train(config, images, run, partial(_sheets, config, run))
+        drawn = [_samples(config, model, judge.n, index) for index, model in enumerate(trained.generators)]
+        scores = tuple(judge.score(samples) for samples in drawn)
+        pictures = _pictures(config, run, trained.generators[0])
+        path = run.picture("losses.png")
+        figures.save(gan_figures.losses(run.metrics(), config.replicas), path)
+        rows = gan_scores.summary(list(scores), judge.floor)
+        _tell(run, rows, judge.n)
+        result = Result(
+            run_dir=run.path,
+            pictures=(*pictures, path),
+            scores=scores,
+            floor=judge.floor,
+            shares=scores[0].shares,
+            seconds=trained.seconds,
+        )
+        run.finish(result)
+    if config.export is not None:
+        first = TrainedGenerator(trained.generators[0], config.network, config.latent_dim)
+        save_generator(config.export, first, {"objective": config.objective, "dataset": config.dataset})
+        _write_card(config, given, rows, trained.seconds)
+    return result
+
+
+def draw_only(config: Config) -> Result:
+    """A sheet and a walk of a trained generator."""
+    if config.resume or config.export:
+        raise InputError("--draw trains nothing: leave --resume and --export out")
+    if config.draw < 0:
+        raise InputError(f"--draw must be above 0, got {config.draw}")
+    trained = load_generator(config.generator)
+    config = dataclasses.replace(config, network=trained.network, latent_dim=trained.latent_dim)
+    with new_run("gan", config, run_dir=config.run_dir) as run:
+        pictures = _pictures(config, run, trained.model, config.draw)
+        shares = gan_scores.shares(_samples(config, trained.model, max(config.draw, 1000)))
+        result = Result(run_dir=run.path, pictures=pictures, shares=shares)
+        run.finish(result)
+    return result
+
+
+def resolved(config: Config) -> Config:
+    """The settings with every None that means a default replaced, after a look at whether they can work.
+
+    Args:
+        config: as given on the command line.
+
+    Returns:
+        What `config.json` holds.
+
+    Raises:
+        InputError: if a number is out of range.
+
+    Example:
+        >>> resolved(Config(objective="wgan_gp", network="dcgan")).gp_weight
+        10.0
+    """
+    game = gan_training.GAMES[config.objective]
+    dispatch = {"steps_per_dispatch": 50 if config.network == "mlp" else 1}  # see `training.fit`
+    if config.gp_weight is not None and game.penalty is None:
+        raise InputError(f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out")
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | game.defaults | given))
+    least = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
+    for name in ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "checkpoint_every", *least):
+        value, bound = getattr(config, name), least.get(name, 1)
+        below_one = name in ("beta1", "beta2", "ema_decay")
+        if not np.isfinite(value) or value < bound or (below_one and value >= 1):
+            end = " and below 1" if below_one else ""
+            raise InputError(f"--{name.replace('_', '-')} must be {bound} or more{end}, got {value}")
+    return config
+
+
+def _samples(config: Config, model: Any, n: int, replica: int = 0) -> np.ndarray:
+    # Latents of their own: those of the sheets are looked at, those of the table counted.
+    return gan_scores.samples(model, n, latent_dim=config.latent_dim, seed=config.seed + replica)
+
+
+def _sheets(config: Config, run: Run, step: int, generators: tuple[Any, ...]) -> None:
+    """A row or more of each replica, from the same latents at every checkpoint."""
+    rows = max(16, N_SHOWN // len(generators) // 16 * 16)
+    images = [_samples(config, model, rows) for model in generators]
+    gan_figures.write_sheet(run.picture(f"samples-{step:06d}.png"), np.concatenate(images))
+
+
+def _pictures(config: Config, run: Run, model: Any, n: int = N_SHOWN) -> tuple[Path, Path]:
+    sheet = gan_figures.write_sheet(run.picture("samples.png"), _samples(config, model, n), 16)
+    walk = run.picture("walk.gif")
+    return sheet, gan_figures.write_walk(walk, model, latent_dim=config.latent_dim, seed=config.seed)
+
+
+def _tell(run: Run, rows: list[tuple[str, str, str]], n: int) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    run.note(f"{'of ' + str(n) + ' images':<{widths[0]}}  {'generated':<{widths[1]}}  real")
+    for name, mean, floor in rows:
+        run.note(f"{name:<{widths[0]}}  {mean:<{widths[1]}}  {floor}")
+
+
+def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]], seconds: float) -> None:
+    assert config.export is not None
+    penalty = f", penalty {config.gp_weight:g}" if config.gp_weight else ""
+    cards.table(
+        config.export,
+        f"{config.network.upper()} generator on {config.dataset}, {config.objective}",
+        {
+            "command": f"`{command_line('gan', given)}`",
+            "latents": f"{config.latent_dim}, uniform in [-1, 1)",
+            "images": "`(N, 28, 28, 1)`, in [-1, 1], ink bright",
+            "training": f"{config.steps} steps of {config.batch_size} images, {config.n_critic} critic updates each, "
+            f"Adam {config.learning_rate:g} ({config.beta1:g}, {config.beta2:g}){penalty}, average of the weights "
+            f"with {config.ema_decay:g}, seed {config.seed}",
+            "weights": "one byte each, a scale for each output; scored before that rounding",
+            **{name: f"{mean} (real images: {floor})" for name, mean, floor in rows},
+        },
+        seconds=seconds,
+        same="images",
+    )
+
+
+if __name__ == "__main__":
+    command(main, Config)

@@ -1,0 +1,167 @@
+"""The pairs of networks of `experiments.gan`, what they play for, and their training, several seeds side by side."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from experiments import gan_data
+from experiments.gan_data import Images
+from jaxvision import gan
+from jaxvision.training import Run, fit
+
+RESNET_WIDTH = 64  # of 256 and 128 in the papers, whose images are in colour
+
+
+class Game(NamedTuple):
+    """What is played for, and with which settings.
+
+    Attributes:
+        objective: losses of both.
+        defaults: settings where the command line gives none.
+        penalty: of the critic's slope, if any.
+        spectral: whether the critic is spectrally normalised.
+        project: what is done to the critic after each update.
+    """
+
+    objective: gan.Objective
+    defaults: dict[str, float]
+    penalty: Callable | None = None
+    spectral: bool = False
+    project: Callable | None = None
+
+
+def _dragan(critic: Callable, real: Any, fake: Any, key: Any) -> Any:
+    del fake
+    return gan.dragan_penalty(critic, real, key)
+
+
+def _r1(critic: Callable, real: Any, fake: Any, key: Any) -> Any:
+    del fake, key
+    return gan.r1_penalty(critic, real)
+
+
+# Rate and momentum are the assignment's, for every objective; penalties have their papers' weights.
+_ADAM = {"learning_rate": 1e-3, "beta1": 0.5, "beta2": 0.999, "n_critic": 1, "gp_weight": 0.0}
+_SLOWER = _ADAM | {"learning_rate": 2e-4}
+GAMES = {
+    "nonsaturating": Game(gan.NON_SATURATING, _ADAM),
+    "minimax": Game(gan.MINIMAX, _ADAM),
+    "lsgan": Game(gan.LEAST_SQUARES, _ADAM),
+    "hinge": Game(gan.HINGE, _SLOWER | {"n_critic": 2}, spectral=True),
+    "ragan": Game(gan.RELATIVISTIC_AVERAGE, _ADAM),
+    "wgan": Game(gan.WASSERSTEIN, _SLOWER | {"beta1": 0.0, "n_critic": 5}, project=gan.clip_weights),
+    "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.gradient_penalty),
+    "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.one_sided_penalty),
+    "dragan": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": 10.0}, _dragan),
+    "r1": Game(gan.NON_SATURATING, _SLOWER | {"beta1": 0.0, "gp_weight": 5.0}, _r1),
+}
+
+
+class PaddedCritic(nnx.Module):
+    """A critic of 32 x 32 pixels that is shown 28 x 28: paper, -1, all around."""
+
+    def __init__(self, critic: gan.ResNetCritic):
+        self.critic = critic
+
+    def __call__(self, images):
+        """Scores `(N,)` of images `(N, 28, 28, 1)`."""
+        return self.critic(jnp.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0))
+
+
+class CroppedGenerator(gan.ResNetGenerator):
+    """A generator of 32 x 32 pixels of which the inner 28 x 28 are kept."""
+
+    def draw(self, latents, labels, normalize):
+        """Images `(N, 28, 28, 1)`."""
+        return super().draw(latents, labels, normalize)[:, 2:-2, 2:-2]
+
+
+def generator(network: str, latent_dim: int, key: Any) -> Any:
+    """A generator of 28 x 28 grey images: "mlp", "dcgan" or "resnet"."""
+    if network == "resnet":
+        return CroppedGenerator(latent_dim, 1, RESNET_WIDTH, None, key=key)
+    return {"mlp": gan.mlp_generator, "dcgan": gan.dcgan_generator}[network](latent_dim, key=key)
+
+
+def critic(network: str, key: Any) -> Any:
+    """The critic of the same name."""
+    if network == "resnet":
+        return PaddedCritic(gan.resnet_critic(channels=1, width=RESNET_WIDTH, key=key))
+    return {"mlp": gan.mlp_critic, "dcgan": gan.dcgan_critic}[network](key=key)
+
+
+class Trained(NamedTuple):
+    """What a training gives.
+
+    Attributes:
+        generators: one averaged generator for each replica.
+        seconds: wall time.
+    """
+
+    generators: tuple[Any, ...]
+    seconds: float
+
+
+def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any, ...]], None]) -> Trained:
+    """Trains `config.replicas` pairs until `config.steps`.
+
+    Args:
+        config: the resolved settings of `experiments.gan`.
+        images: what to draw.
+        run: where metrics and checkpoints go; with `config.resume` the run to go on with.
+        show: called with the step and the averaged generators after each checkpoint.
+
+    Returns:
+        The generators, and how long it took.
+    """
+    game = GAMES[config.objective]
+    adam = partial(optax.adam, config.learning_rate, b1=config.beta1, b2=config.beta2)
+    optimizers = gan.Optimizers(adam(), adam())
+    keys = [jax.random.key(config.seed + index) for index in range(config.replicas)]
+    state = gan.replicas([_start(config, optimizers, key) for key in keys])
+    state = run.restore(state) if config.resume else state
+    step_fn = gan.alternating_step(
+        game.objective,
+        optimizers,
+        partial(gan.uniform_latents, dim=config.latent_dim),
+        penalty=game.penalty,
+        n_critic=config.n_critic,
+        decay=config.ema_decay,
+        project=game.project,
+    )
+    began = time.monotonic()
+    state = fit(
+        # Linear layers side by side are one larger product; kernels side by side would be a grouped convolution.
+        gan.replicated_step(step_fn, vectorize=config.network == "mlp"),
+        state,
+        gan_data.batches(images.train, jnp.stack(keys), n_critic=config.n_critic, batch_size=config.batch_size),
+        n_steps=config.steps,
+        steps_per_dispatch=config.steps_per_dispatch,
+        run=run,
+        checkpoint_every=config.checkpoint_every,
+        after_checkpoint=lambda state: show(int(state.step), averaged(state)),
+    )
+    return Trained(averaged(state), time.monotonic() - began)
+
+
+def averaged(state: gan.Replicas) -> tuple[Any, ...]:
+    """The averaged generator of each replica."""
+    return tuple(gan.replica(state, index).averaged for index in range(len(state.states.step)))
+
+
+def _start(config: Any, optimizers: gan.Optimizers, key: Any) -> gan.GANState:
+    keys = jax.random.split(key, 3)
+    return gan.start_gan(
+        generator(config.network, config.latent_dim, keys[0]),
+        critic(config.network, keys[1]),
+        optimizers,
+        key=keys[2],
+        penalty_weight=config.gp_weight,
+        spectral=GAMES[config.objective].spectral,
+    )
