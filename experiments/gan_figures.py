@@ -34,7 +34,7 @@ def tiled(images: UInt8[np.ndarray, "n h w 1"], columns: int) -> UInt8[np.ndarra
 
     Example:
         >>> tiled(np.zeros((3, 28, 28, 1), np.uint8), 2).shape
-        (118, 118)
+        (114, 114)
     """
     n, h, w, _ = images.shape
     rows = -(-n // columns)

@@ -64,8 +64,9 @@ def replicated_step(step_fn: Callable, *, vectorize: bool = True) -> Callable:
 
     Args:
         step_fn: `(state, batch) -> (state, metrics)`.
-        vectorize: True computes replicas together (`jax.vmap`): the faster for linear layers. False computes one after
-            the other (`lax.map`): a convolution with many kernels at once would become a grouped one, which is slow.
+        vectorize: True computes replicas together (`jax.vmap`): the faster for linear layers. False writes them out one
+            after the other: a convolution with many kernels at once would become a grouped one, and in the body of a
+            loop it keeps one core busy; both are slow.
 
     Returns:
         `(Replicas, batch) -> (Replicas, metrics)`, the batch's arrays with a leading axis R. Metrics of replica 2 are
@@ -83,8 +84,13 @@ def replicated_step(step_fn: Callable, *, vectorize: bool = True) -> Callable:
         if vectorize:
             states, metrics = jax.vmap(step_fn)(state.states, batch)
         else:
-            states, metrics = jax.lax.map(lambda pair: step_fn(*pair), (state.states, batch))
+            pairs = [jax.tree.map(lambda leaf, i=i: leaf[i], (state.states, batch)) for i in range(_count(batch))]
+            states, metrics = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[step_fn(*pair) for pair in pairs])
         named = {f"{index}/{name}": value for name, values in metrics.items() for index, value in enumerate(values)}
         return Replicas(states, state.step + 1), named
 
     return step
+
+
+def _count(batch: Any) -> int:
+    return len(jax.tree.leaves(batch)[0])
