@@ -1,5 +1,8 @@
 """What the networks of this room are made of: transposed and doubling convolutions, averages of 2 x 2 pixels."""
 
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -26,6 +29,37 @@ class ConvTranspose(nnx.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n oh ow d"]:
         """The transposed convolution of x."""
         return conv_transpose2d(x, self.kernel[...], self.bias[...], stride=self.stride, padding=self.padding)
+
+
+def glorot_uniform(layers: dict[str, Any], *, key: Keys) -> nnx.Dict:
+    r"""Layers whose kernels are drawn anew, as Glorot's uniform; gains and shifts of normalisations stay.
+
+    $$ w \sim U(-a, a), \qquad a = \sqrt{\frac{6}{k^2 (c + d)}} $$
+
+    Args:
+        layers: by name; linear ones, convolutions and transposed ones of c channels to d.
+        key: of the draw.
+
+    Returns:
+        The same layers.
+
+    Example:
+        >>> layers = glorot_uniform({"fc": Linear(50, 100, key=jax.random.key(0))}, key=jax.random.key(1))
+        >>> 0.19 < float(jnp.max(layers["fc"].kernel[...])) < (6 / 150) ** 0.5
+        True
+
+    References:
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", Proceedings of
+        AISTATS, 2010, https://proceedings.mlr.press/v9/glorot10a.html, equation 16.
+    """
+    for number, layer in enumerate(layers.values()):
+        shape = layer.kernel.shape
+        if len(shape) > 1:
+            *taps, c, d = shape
+            limit = (6 / (math.prod(taps) * (c + d))) ** 0.5
+            draw = jax.random.uniform(jax.random.fold_in(key, number), shape, minval=-limit, maxval=limit)
+            layer.kernel.set_value(draw)
+    return nnx.Dict(layers)
 
 
 def double(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones import Conv, Layered, max_pool, relu
 from jaxvision.backbones.layers import Keys, Linear
 from jaxvision.errors import InputError
-from jaxvision.gan.layers import ConvTranspose
+from jaxvision.gan.layers import ConvTranspose, glorot_uniform
 from jaxvision.gan.normalization import BatchNorm, Labels, Normalized, require_labels
 
 SIDE = 28
@@ -23,12 +22,13 @@ class MLPCritic(Layered):
 
     def __init__(self, *, key: Keys):
         keys = jax.random.split(key, 3)
-        self.layers = nnx.Dict(
+        self.layers = glorot_uniform(
             {
                 "fc1": Linear(SIDE * SIDE, 256, key=keys[0]),
                 "fc2": Linear(256, 256, key=keys[1]),
                 "fc3": Linear(256, 1, key=keys[2]),
-            }
+            },
+            key=key,
         )
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
@@ -44,12 +44,13 @@ class MLPGenerator(Layered):
 
     def __init__(self, latent_dim: int, *, key: Keys):
         keys = jax.random.split(key, 3)
-        self.layers = nnx.Dict(
+        self.layers = glorot_uniform(
             {
                 "fc1": Linear(latent_dim, 1024, key=keys[0]),
                 "fc2": Linear(1024, 1024, key=keys[1]),
                 "fc3": Linear(1024, SIDE * SIDE, key=keys[2]),
-            }
+            },
+            key=key,
         )
 
     def __call__(self, latents: Float[Array, "n dim"]) -> Float[Array, "n 28 28 1"]:
@@ -64,13 +65,14 @@ class DCGANCritic(Layered):
 
     def __init__(self, *, key: Keys):
         keys = jax.random.split(key, 4)
-        self.layers = nnx.Dict(
+        self.layers = glorot_uniform(
             {
                 "conv1": Conv(5, 1, 32, key=keys[0]),
                 "conv2": Conv(5, 32, 64, key=keys[1]),
                 "fc1": Linear(4 * 4 * 64, 4 * 4 * 64, key=keys[2]),
                 "fc2": Linear(4 * 4 * 64, 1, key=keys[3]),
-            }
+            },
+            key=key,
         )
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
@@ -86,7 +88,7 @@ class DCGANGenerator(Normalized):
 
     def __init__(self, latent_dim: int, *, key: Keys):
         keys = jax.random.split(key, 4)
-        self.layers = nnx.Dict(
+        self.layers = glorot_uniform(
             {
                 "fc1": Linear(latent_dim, 1024, key=keys[0]),
                 "norm1": BatchNorm(1024),
@@ -95,7 +97,8 @@ class DCGANGenerator(Normalized):
                 "deconv1": ConvTranspose(4, 128, 64, key=keys[2]),
                 "norm3": BatchNorm(64),
                 "deconv2": ConvTranspose(4, 64, 1, key=keys[3]),
-            }
+            },
+            key=key,
         )
 
     def draw(self, latents: Array, labels: Labels | None, normalize: Callable[[str, Array], Array]) -> Array:
@@ -121,7 +124,7 @@ def mlp_critic(*, key: Keys | None = None) -> MLPCritic:
         (2,)
 
     References:
-        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks". Departure: weights begin as He's normal.
+        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks".
     """
     return MLPCritic(key=jax.random.key(0) if key is None else key)
 
@@ -141,7 +144,7 @@ def mlp_generator(latent_dim: int = LATENT_DIM, *, key: Keys | None = None) -> M
         (2, 28, 28, 1)
 
     References:
-        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks". Departure: weights begin as He's normal.
+        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks".
     """
     return MLPGenerator(latent_dim, key=jax.random.key(0) if key is None else key)
 
@@ -162,7 +165,7 @@ def dcgan_critic(*, key: Keys | None = None) -> DCGANCritic:
         (2,)
 
     References:
-        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks". Departure: weights begin as He's normal.
+        Stanford CS231n, assignment 3, 2017, "Generative adversarial networks".
     """
     return DCGANCritic(key=jax.random.key(0) if key is None else key)
 
@@ -186,7 +189,7 @@ def dcgan_generator(latent_dim: int = LATENT_DIM, *, key: Keys | None = None) ->
     References:
         Stanford CS231n, assignment 3, 2017, "Generative adversarial networks". Radford, Metz and Chintala,
         "Unsupervised representation learning with deep convolutional generative adversarial networks",
-        https://arxiv.org/abs/1511.06434, 2015. Departure: weights begin as He's normal.
+        https://arxiv.org/abs/1511.06434, 2015.
     """
     return DCGANGenerator(latent_dim, key=jax.random.key(0) if key is None else key)
 
