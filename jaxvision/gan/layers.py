@@ -31,7 +31,7 @@ class ConvTranspose(nnx.Module):
         return conv_transpose2d(x, self.kernel[...], self.bias[...], stride=self.stride, padding=self.padding)
 
 
-def glorot_uniform(layers: dict[str, Any], *, key: Keys) -> nnx.Dict:
+def glorot_uniform(layers: dict[str, Any], *, key: Keys) -> dict[str, Any]:
     r"""Layers whose kernels are drawn anew, as Glorot's uniform; gains and shifts of normalisations stay.
 
     $$ w \sim U(-a, a), \qquad a = \sqrt{\frac{6}{k^2 (c + d)}} $$
@@ -44,6 +44,7 @@ def glorot_uniform(layers: dict[str, Any], *, key: Keys) -> nnx.Dict:
         The same layers.
 
     Example:
+        >>> from jaxvision.backbones.layers import Linear
         >>> layers = glorot_uniform({"fc": Linear(50, 100, key=jax.random.key(0))}, key=jax.random.key(1))
         >>> 0.19 < float(jnp.max(layers["fc"].kernel[...])) < (6 / 150) ** 0.5
         True
@@ -59,7 +60,7 @@ def glorot_uniform(layers: dict[str, Any], *, key: Keys) -> nnx.Dict:
             limit = (6 / (math.prod(taps) * (c + d))) ** 0.5
             draw = jax.random.uniform(jax.random.fold_in(key, number), shape, minval=-limit, maxval=limit)
             layer.kernel.set_value(draw)
-    return nnx.Dict(layers)
+    return layers
 
 
 def double(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:

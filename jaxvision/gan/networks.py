@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones import Conv, Layered, max_pool, relu
@@ -22,14 +23,12 @@ class MLPCritic(Layered):
 
     def __init__(self, *, key: Keys):
         keys = jax.random.split(key, 3)
-        self.layers = glorot_uniform(
-            {
-                "fc1": Linear(SIDE * SIDE, 256, key=keys[0]),
-                "fc2": Linear(256, 256, key=keys[1]),
-                "fc3": Linear(256, 1, key=keys[2]),
-            },
-            key=key,
-        )
+        layers = {
+            "fc1": Linear(SIDE * SIDE, 256, key=keys[0]),
+            "fc2": Linear(256, 256, key=keys[1]),
+            "fc3": Linear(256, 1, key=keys[2]),
+        }
+        self.layers = nnx.Dict(glorot_uniform(layers, key=key))
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
         """Scores `(N,)` of images `(N, 28, 28, 1)`."""
@@ -44,14 +43,12 @@ class MLPGenerator(Layered):
 
     def __init__(self, latent_dim: int, *, key: Keys):
         keys = jax.random.split(key, 3)
-        self.layers = glorot_uniform(
-            {
-                "fc1": Linear(latent_dim, 1024, key=keys[0]),
-                "fc2": Linear(1024, 1024, key=keys[1]),
-                "fc3": Linear(1024, SIDE * SIDE, key=keys[2]),
-            },
-            key=key,
-        )
+        layers = {
+            "fc1": Linear(latent_dim, 1024, key=keys[0]),
+            "fc2": Linear(1024, 1024, key=keys[1]),
+            "fc3": Linear(1024, SIDE * SIDE, key=keys[2]),
+        }
+        self.layers = nnx.Dict(glorot_uniform(layers, key=key))
 
     def __call__(self, latents: Float[Array, "n dim"]) -> Float[Array, "n 28 28 1"]:
         """Images `(N, 28, 28, 1)` in [-1, 1] of latents `(N, dim)`."""
@@ -65,15 +62,13 @@ class DCGANCritic(Layered):
 
     def __init__(self, *, key: Keys):
         keys = jax.random.split(key, 4)
-        self.layers = glorot_uniform(
-            {
-                "conv1": Conv(5, 1, 32, key=keys[0]),
-                "conv2": Conv(5, 32, 64, key=keys[1]),
-                "fc1": Linear(4 * 4 * 64, 4 * 4 * 64, key=keys[2]),
-                "fc2": Linear(4 * 4 * 64, 1, key=keys[3]),
-            },
-            key=key,
-        )
+        layers = {
+            "conv1": Conv(5, 1, 32, key=keys[0]),
+            "conv2": Conv(5, 32, 64, key=keys[1]),
+            "fc1": Linear(4 * 4 * 64, 4 * 4 * 64, key=keys[2]),
+            "fc2": Linear(4 * 4 * 64, 1, key=keys[3]),
+        }
+        self.layers = nnx.Dict(glorot_uniform(layers, key=key))
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
         """Scores `(N,)` of images `(N, 28, 28, 1)`."""
@@ -88,18 +83,16 @@ class DCGANGenerator(Normalized):
 
     def __init__(self, latent_dim: int, *, key: Keys):
         keys = jax.random.split(key, 4)
-        self.layers = glorot_uniform(
-            {
-                "fc1": Linear(latent_dim, 1024, key=keys[0]),
-                "norm1": BatchNorm(1024),
-                "fc2": Linear(1024, 7 * 7 * 128, key=keys[1]),
-                "norm2": BatchNorm(7 * 7 * 128),
-                "deconv1": ConvTranspose(4, 128, 64, key=keys[2]),
-                "norm3": BatchNorm(64),
-                "deconv2": ConvTranspose(4, 64, 1, key=keys[3]),
-            },
-            key=key,
-        )
+        layers = {
+            "fc1": Linear(latent_dim, 1024, key=keys[0]),
+            "norm1": BatchNorm(1024),
+            "fc2": Linear(1024, 7 * 7 * 128, key=keys[1]),
+            "norm2": BatchNorm(7 * 7 * 128),
+            "deconv1": ConvTranspose(4, 128, 64, key=keys[2]),
+            "norm3": BatchNorm(64),
+            "deconv2": ConvTranspose(4, 64, 1, key=keys[3]),
+        }
+        self.layers = nnx.Dict(glorot_uniform(layers, key=key))
 
     def draw(self, latents: Array, labels: Labels | None, normalize: Callable[[str, Array], Array]) -> Array:
         """Images `(N, 28, 28, 1)` in [-1, 1] of latents `(N, dim)`."""

@@ -1,0 +1,202 @@
+"""What a PyTorch user would write instead of a step of DCGAN or of a WGAN-GP critic (extra `peers`)."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+from torch.nn import functional
+
+Arrays = Mapping[str, np.ndarray]
+MOMENTUM = 0.1  # of the running statistics, as PyTorch counts it
+
+
+class CriticNet(nn.Module):
+    """The assignment's convolutional critic with the names of `gan.dcgan_critic`."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 32, 5)
+        self.conv2 = nn.Conv2d(32, 64, 5)
+        self.fc1 = nn.Linear(1024, 1024)
+        self.fc2 = nn.Linear(1024, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, 1, 28, 28)` to scores `(n,)`."""
+        x = functional.max_pool2d(functional.leaky_relu(self.conv1(x), 0.01), 2)
+        x = functional.max_pool2d(functional.leaky_relu(self.conv2(x), 0.01), 2)
+        return self.fc2(functional.leaky_relu(self.fc1(x.flatten(1)), 0.01))[:, 0]
+
+
+class GeneratorNet(nn.Module):
+    """The assignment's convolutional generator with the names of `gan.dcgan_generator`."""
+
+    def __init__(self, latent_dim: int):
+        super().__init__()
+        self.fc1 = nn.Linear(latent_dim, 1024)
+        self.norm1 = nn.BatchNorm1d(1024, momentum=MOMENTUM)
+        self.fc2 = nn.Linear(1024, 6272)
+        self.norm2 = nn.BatchNorm1d(6272, momentum=MOMENTUM)
+        self.deconv1 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
+        self.norm3 = nn.BatchNorm2d(64, momentum=MOMENTUM)
+        self.deconv2 = nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """`(n, dim)` to images `(n, 1, 28, 28)`."""
+        x = self.norm1(functional.relu(self.fc1(latents)))
+        x = self.norm2(functional.relu(self.fc2(x))).view(-1, 128, 7, 7)
+        x = self.norm3(functional.relu(self.deconv1(x)))
+        return torch.tanh(self.deconv2(x))
+
+
+class Pair(NamedTuple):
+    """Both networks in one of PyTorch's forms, and what they are run by.
+
+    Attributes:
+        generator: weights.
+        critic: weights.
+        draw: latents to images.
+        score: images to scores.
+        real: the batch of real images.
+        latents: one array for each draw of a step.
+    """
+
+    generator: GeneratorNet
+    critic: CriticNet
+    draw: Callable
+    score: Callable
+    real: torch.Tensor
+    latents: list[torch.Tensor]
+
+
+def pairs(
+    weights: tuple[Arrays, Arrays],
+    real: Float[np.ndarray, "n 28 28 1"],
+    latents: list[Float[np.ndarray, "n dim"]],
+    *,
+    compile: bool,
+) -> dict[str, Pair]:
+    """The two networks in each form.
+
+    Args:
+        weights: of generator and critic, as `state_dict` gives them.
+        real: a batch.
+        latents: for each draw of a step.
+        compile: whether to include `torch.compile`.
+
+    Returns:
+        By name.
+    """
+
+    def form(layout: torch.memory_format, wrap: Callable) -> Pair:
+        generator, critic = GeneratorNet(latents[0].shape[1]), CriticNet()
+        for net, tensors in zip((generator, critic), weights, strict=True):
+            net.load_state_dict(in_torch_order(tensors), strict=False)  # PyTorch also counts the batches it has seen
+            net.to(memory_format=layout)  # type: ignore[call-overload]
+        images = torch.from_numpy(np.array(real)).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        drawn = [torch.from_numpy(np.array(z)) for z in latents]
+        return Pair(generator, critic, wrap(generator), wrap(critic), images, drawn)
+
+    wraps = {"": _as_it_is} | ({"compiled": torch.compile} if compile else {})
+    layouts = {"": torch.contiguous_format, "channels-last": torch.channels_last}
+    return {
+        f"{prefix} {suffix}".strip() or "eager": form(layout, wrap)
+        for prefix, wrap in wraps.items()
+        for suffix, layout in layouts.items()
+    }
+
+
+def in_torch_order(tensors: Arrays) -> dict[str, torch.Tensor]:
+    """Weights whose linear layers beside a convolution count pixels as PyTorch does, channels first.
+
+    Args:
+        tensors: of `gan.dcgan_generator` or `gan.dcgan_critic`, as `state_dict` gives them.
+
+    Returns:
+        What the networks here load.
+    """
+    found = {name: np.array(array) for name, array in tensors.items()}
+    critic = "conv1.weight" in found
+    h, w, c = (4, 4, 64) if critic else (7, 7, 128)
+    for name, array in found.items():
+        if critic and name == "fc1.weight":  # columns are pixels of the convolution before
+            found[name] = array.reshape(-1, h, w, c).transpose(0, 3, 1, 2).reshape(len(array), -1)
+        elif not critic and name.startswith(("fc2.", "norm2.")):  # rows are pixels of the one behind
+            found[name] = array.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(array.shape)
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
+
+
+def alternating_step(pair: Pair, *, learning_rate: float, betas: tuple[float, float], decay: float) -> Callable:
+    """One update of the critic, one of the generator and of its average, with cross-entropy and fused Adam."""
+    optimizers = [
+        torch.optim.Adam(net.parameters(), lr=learning_rate, betas=betas, fused=True)
+        for net in (pair.critic, pair.generator)
+    ]
+    weights = [p.detach() for p in pair.generator.parameters()]
+    averaged = [p.clone() for p in weights]
+
+    def step() -> torch.Tensor:
+        with torch.no_grad():
+            fake = pair.draw(pair.latents[0])
+        optimizers[0].zero_grad(set_to_none=True)
+        critic_loss = (functional.softplus(-pair.score(pair.real)) + functional.softplus(pair.score(fake))).mean()
+        critic_loss.backward()
+        optimizers[0].step()
+        pair.critic.requires_grad_(False)
+        optimizers[1].zero_grad(set_to_none=True)
+        functional.softplus(-pair.score(pair.draw(pair.latents[1]))).mean().backward()
+        optimizers[1].step()
+        pair.critic.requires_grad_(True)
+        torch._foreach_lerp_(averaged, weights, 1 - decay)
+        return critic_loss.detach()
+
+    return step
+
+
+def penalized_step(
+    pair: Pair,
+    shares: Float[np.ndarray, " n"],
+    *,
+    gp_weight: float,
+    learning_rate: float,
+    betas: tuple[float, float],
+) -> Callable:
+    """One update of a WGAN-GP critic, which takes the gradient of a gradient.
+
+    Args:
+        pair: networks and batch; run eagerly, since `torch.compile` does not differentiate twice.
+        shares: of the real image in each mixture.
+        gp_weight: of the penalty.
+        learning_rate: Adam's.
+        betas: Adam's.
+
+    Returns:
+        A call that takes the step and gives the loss before it.
+    """
+    optimizer = torch.optim.Adam(pair.critic.parameters(), lr=learning_rate, betas=betas, fused=True)
+    share = torch.from_numpy(np.array(shares)).view(-1, 1, 1, 1)
+
+    def step() -> torch.Tensor:
+        with torch.no_grad():
+            fake = pair.draw(pair.latents[0])
+        optimizer.zero_grad(set_to_none=True)
+        between = (share * pair.real + (1 - share) * fake).requires_grad_(True)
+        (slope,) = torch.autograd.grad(pair.score(between).sum(), between, create_graph=True)
+        penalty = ((slope.flatten(1).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+        loss = (pair.score(fake) - pair.score(pair.real)).mean() + gp_weight * penalty
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def gradient_of(net: nn.Module) -> dict[str, np.ndarray]:
+    """The gradients of the last step by name."""
+    return {name: parameter.grad.numpy() for name, parameter in net.named_parameters() if parameter.grad is not None}
+
+
+def _as_it_is(net: nn.Module) -> nn.Module:
+    return net
