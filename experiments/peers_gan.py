@@ -149,7 +149,7 @@ def alternating_step(pair: Pair, *, learning_rate: float, betas: tuple[float, fl
         functional.softplus(-pair.score(pair.draw(pair.latents[1]))).mean().backward()
         optimizers[1].step()
         pair.critic.requires_grad_(True)
-        torch._foreach_lerp_(averaged, weights, 1 - decay)
+        torch._foreach_lerp_(averaged, weights, 1 - decay)  # type: ignore[attr-defined] - as torch.optim's own average
         return critic_loss.detach()
 
     return step

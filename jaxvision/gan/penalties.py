@@ -78,7 +78,7 @@ def gradient_penalty(
     References:
         Gulrajani et al., "Improved training of Wasserstein GANs", https://arxiv.org/abs/1704.00028, 2017, equation 3.
     """
-    return (gradient_norms(critic, _between(real, fake, key)) - 1) ** 2
+    return (gradient_norms(critic, mixtures(real, fake, key)) - 1) ** 2
 
 
 def one_sided_penalty(
@@ -104,7 +104,7 @@ def one_sided_penalty(
         Petzka, Fischer and Lukovnicov, "On the regularization of Wasserstein GANs", https://arxiv.org/abs/1709.08894,
         2017: WGAN-LP.
     """
-    return jax.nn.relu(gradient_norms(critic, _between(real, fake, key)) - 1) ** 2
+    return jax.nn.relu(gradient_norms(critic, mixtures(real, fake, key)) - 1) ** 2
 
 
 def dragan_penalty(
@@ -179,8 +179,21 @@ def r2_penalty(critic: Critic, fake: Float[Array, "n *image"]) -> Float[Array, "
     return squared_gradient_norms(critic, fake)
 
 
-def _between(real: Array, fake: Array, key: Keys) -> Array:
-    """A point on the line from each generated image to its real one."""
+def mixtures(real: Float[Array, "n *image"], fake: Float[Array, "n *image"], key: Keys) -> Float[Array, "n *image"]:
+    r"""A point on the line from each generated image to its real one: $u_i x_i + (1 - u_i) G(z_i)$, u uniform.
+
+    Args:
+        real: `(N, ...)`.
+        fake: `(N, ...)`.
+        key: one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys.
+
+    Returns:
+        `(N, ...)`.
+
+    Example:
+        >>> mixtures(jnp.ones((2, 3)), jnp.ones((2, 3)), jax.random.key(0)).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
     shares = jax.vmap(lambda k: jax.random.uniform(k, (), real.dtype))(example_keys(key, len(real)))
     shares = shares.reshape(-1, *[1] * (real.ndim - 1))
     return shares * real + (1 - shares) * fake
