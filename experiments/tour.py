@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jax
 
-from experiments import exhibits
+from experiments import exhibits, exhibits_learnt
 from experiments.command import command
 from experiments.gallery import Exhibit, write_page
 from experiments.networks import Network, load_network
@@ -52,8 +52,9 @@ ROOMS: dict[str, Callable[[exhibits.Visit], Exhibit]] = {
     "class_visualization": exhibits.show_class_visualization,
     "style_transfer": exhibits.show_style_transfer,
     "fast_style": exhibits.show_fast_style,
-    "caption": exhibits.show_caption,
-    "train_classifier": exhibits.show_train_classifier,
+    "caption": exhibits_learnt.show_caption,
+    "gan": exhibits_learnt.show_gan,
+    "train_classifier": exhibits_learnt.show_train_classifier,
 }
 
 
@@ -90,8 +91,8 @@ def _write(page: Path, network: Network, shown: Sequence[Exhibit], seconds: floa
     lead = (
         "jaxvision looks inside vision networks. A model is a function; everything else takes functions and arrays and "
         "returns arrays: which pixels matter, which pixels fool, which image a class would like best, one picture in "
-        "the manner of another, and what a picture shows, in words. Each picture on this page was made by the command "
-        "below it.",
+        "the manner of another, what a picture shows, in words, and images of nothing at all. Each picture on this "
+        "page was made by the command below it.",
         f"The network of this page: {network.note}",
     )
     footer = f"Made by python -m experiments.tour in {seconds:.0f} seconds with JAX {jax.__version__} on {devices}."

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from experiments import exhibits, tour
+from experiments import exhibits_learnt, tour
 from experiments.gallery import Exhibit, Picture
 from jaxvision.data import write_image
 from jaxvision.errors import InputError
@@ -77,7 +77,7 @@ def test_cards_are_read(tmp_path):
     (tmp_path / "b.md").write_text("# LeNet on mnist\n\n| accuracy | **99.40 %** (9940 of 10000) |\n")
     (tmp_path / "a.md").write_text("# SqueezeNet on scenes\n\n| accuracy | 97 % |\n")
     (tmp_path / "notes.md").write_text("# Notes\n\nnothing measured\n")
-    assert exhibits.card_scores(tmp_path) == [("SqueezeNet on scenes", "97 %"), ("LeNet on mnist", "99.40 %")]
+    assert exhibits_learnt.card_scores(tmp_path) == [("SqueezeNet on scenes", "97 %"), ("LeNet on mnist", "99.40 %")]
 
 
 @pytest.mark.slow
@@ -97,3 +97,10 @@ def test_the_whole_tour_with_the_embedded_network(embedded, tmp_path, monkeypatc
     reached, tried = map(int, numbers["fooling"]["targets reached"].split(" of "))
     assert reached > tried / 2
     assert numbers["class_visualization"]["probability over 90 %"] in ("7 of 8 classes", "8 of 8 classes")
+
+
+def test_lines_of_a_card_are_read(tmp_path):
+    (tmp_path / "a.md").write_text("# A generator\n\n| frechet | 23.9 (real images: 6.16) |\n| kid | 0.1 |\n")
+    rows = {"frechet": "distance", "recall": "recall"}
+    assert exhibits_learnt.card_rows("a.md", rows, tmp_path) == [("distance", "23.9 (real images: 6.16)")]
+    assert exhibits_learnt.card_rows("none.md", rows, tmp_path) == []
