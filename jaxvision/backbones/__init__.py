@@ -5,10 +5,11 @@
 
 from jaxvision.backbones.classifier import features_fn, logits_fn
 from jaxvision.backbones.convolution import conv2d, conv_blocks, conv_direct, conv_patches, conv_pointwise, relu
+from jaxvision.backbones.inception import InceptionV3, inception_v3_fid
 from jaxvision.backbones.layers import Conv, Layered, with_recomputed_blocks, with_replicated_edges
 from jaxvision.backbones.lenet import LeNet, lenet
 from jaxvision.backbones.parameters import load_state_dict, state_dict
-from jaxvision.backbones.pooling import max_pool
+from jaxvision.backbones.pooling import max_around, max_pool, mean_around
 from jaxvision.backbones.scenenet import SceneNet, scenenet
 from jaxvision.backbones.squeezenet import SqueezeNet, squeezenet1_1
 from jaxvision.backbones.vgg import VGG, vgg16, vgg19
@@ -16,6 +17,7 @@ from jaxvision.backbones.vgg import VGG, vgg16, vgg19
 __all__ = [
     "VGG",
     "Conv",
+    "InceptionV3",
     "Layered",
     "LeNet",
     "SceneNet",
@@ -26,10 +28,13 @@ __all__ = [
     "conv_patches",
     "conv_pointwise",
     "features_fn",
+    "inception_v3_fid",
     "lenet",
     "load_state_dict",
     "logits_fn",
+    "max_around",
     "max_pool",
+    "mean_around",
     "relu",
     "scenenet",
     "squeezenet1_1",

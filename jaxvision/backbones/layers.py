@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from jaxvision.backbones.convolution import conv2d
+from jaxvision.errors import InputError
 
 Keys = PRNGKeyArray | Key[Array, ""]
 
@@ -91,6 +92,9 @@ def with_replicated_edges(model: Backbone) -> Backbone:
     Returns:
         A copy; its weights are shared.
 
+    Raises:
+        InputError: if its first layer is another.
+
     Example:
         >>> from jaxvision.backbones import squeezenet1_1
         >>> images = jnp.zeros((1, 64, 64, 3))
@@ -98,6 +102,8 @@ def with_replicated_edges(model: Backbone) -> Backbone:
         >>> activations["conv1"].shape, activations["fire2"].shape
         ((1, 32, 32, 64), (1, 16, 16, 128))
     """
+    if not isinstance(model.layers[model.stem], Conv):
+        raise InputError(f"{type(model).__name__} has no first layer that pads with zeros: take it as it is")
     copy = nnx.merge(*nnx.split(model))
     copy.layers[model.stem].replicate = True
     return copy
@@ -112,7 +118,7 @@ def with_recomputed_blocks(model: Backbone) -> Backbone:
     with, a byte for each ReLU, and saves hardly anything.
 
     Args:
-        model: a SqueezeNet or VGG.
+        model: a SqueezeNet, VGG or Inception-v3.
 
     Returns:
         A copy; its weights are shared.

@@ -71,7 +71,7 @@ def load_state_dict(model: Network, tensors: Tensors, *, source: str = "the weig
 
     Args:
         model: as `state_dict` takes it, or its shapes (`jax.eval_shape`).
-        tensors: as `state_dict` gives them.
+        tensors: as `state_dict` gives them; a `num_batches_tracked` among them, which nothing reads, is passed over.
         source: where they come from, for the sentence.
 
     Returns:
@@ -91,7 +91,8 @@ def load_state_dict(model: Network, tensors: Tensors, *, source: str = "the weig
     names = set(_variables(model))
     for missing in sorted(names - set(tensors)):
         raise InputError(f"{source}: there is no {missing}, so these are not weights of {kind}: give its own file")
-    for extra in sorted(set(tensors) - names):
+    extras = {name for name in tensors if name.rpartition(".")[2] != "num_batches_tracked"} - names
+    for extra in sorted(extras):
         raise InputError(f"{source}: {kind} has no {extra}: give the network's own file")
     copy = jax.tree.map(lambda leaf: leaf, model)  # new variables, so that `model` keeps its own
     for name, variable in _variables(copy).items():

@@ -1,4 +1,4 @@
-r"""Max pooling by even and odd columns, then rows.
+r"""Max pooling by even and odd columns, then rows; means and maxima over each pixel's 3 x 3 neighbourhood.
 
 `lax.reduce_window` has a slow gradient on the CPU (select-and-scatter) and an order-dependent one on GPUs. Splitting a
 side into its even and odd half makes a window's members three (or two) plain arrays, and the gradient two copies:
@@ -10,6 +10,7 @@ differentiation.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -44,6 +45,59 @@ def max_pool(x: Float[Array, "n h w c"], *, size: int = 2, ceil_mode: bool = Fal
     for axis in (2, 1):  # columns first: of equal members the first in reading order wins, as in PyTorch
         x = _max_pool_axis(x, axis, size, ceil_mode)
     return x
+
+
+def max_around(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """Maximum over each pixel and its eight neighbours, those beyond the edge left out.
+
+    Args:
+        x: `(n, h, w, c)`.
+
+    Returns:
+        `(n, h, w, c)`.
+
+    Example:
+        >>> max_around(jnp.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0]
+        Array([[4., 5., 5.],
+               [7., 8., 8.],
+               [7., 8., 8.]], dtype=float32)
+    """
+    for axis in (2, 1):  # columns first, as in `max_pool`
+        before, at, after = _neighbours(x, axis, -jnp.inf)
+        x = _first_max(_first_max(before, at), after)
+    return x
+
+
+def mean_around(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """Mean over each pixel and its eight neighbours, those beyond the edge neither summed nor counted.
+
+    Args:
+        x: `(n, h, w, c)`.
+
+    Returns:
+        `(n, h, w, c)`.
+
+    Example:
+        >>> mean_around(jnp.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0]
+        Array([[2. , 2.5, 3. ],
+               [3.5, 4. , 4.5],
+               [5. , 5.5, 6. ]], dtype=float32)
+    """
+    counts = np.ones(())
+    for axis in (2, 1):
+        before, at, after = _neighbours(x, axis, 0.0)
+        x = before + at + after
+        i = np.arange(x.shape[axis])
+        counts = np.multiply.outer(1 + (i > 0) + (i < len(i) - 1), counts)  # (h, w) after both
+    return x / jnp.asarray(counts, x.dtype)[None, :, :, None]
+
+
+def _neighbours(x: Array, axis: int, beyond: float) -> list[Array]:
+    """What stands before each pixel along an axis, at it and after it."""
+    sides = [(0, 0)] * x.ndim
+    sides[axis] = (1, 1)
+    padded = jnp.pad(x, sides, constant_values=beyond)
+    return [lax.slice_in_dim(padded, shift, shift + x.shape[axis], axis=axis) for shift in range(3)]
 
 
 def _max_pool_axis(x: Array, axis: int, size: int, ceil_mode: bool) -> Array:

@@ -4,6 +4,7 @@ from jaxvision.pixels.blur import gaussian_blur
 from jaxvision.pixels.chunks import in_chunks
 from jaxvision.pixels.classifier import check_images, check_labels, margin, pytree_function, target_logit
 from jaxvision.pixels.crop import center_crop
+from jaxvision.pixels.fid_images import fid_images
 from jaxvision.pixels.gradient_step import normalized_gradient
 from jaxvision.pixels.grid import grid
 from jaxvision.pixels.jitter import Jitter, jitter
@@ -45,6 +46,7 @@ __all__ = [
     "denormalize",
     "evaluate",
     "example_keys",
+    "fid_images",
     "gaussian_blur",
     "grid",
     "in_chunks",

@@ -65,7 +65,7 @@ def show(*, urls: bool = False) -> None:
     table.add_column("here", no_wrap=True)
     table.add_column("terms", style="dim")
     for entry in WEIGHTS.values():
-        scores = (f"{entry.top1:.3f}", f"{entry.top5:.3f}")
+        scores = ("" if score is None else f"{score:.3f}" for score in (entry.top1, entry.top5))
         table.add_row(entry.name, *scores, _size(entry.file), _weights_state(entry), entry.file.licence)
     own = files.home() / "imagenet" / "class_names.json"
     state = _yes() if own.exists() else _state(CLASS_NAMES)
@@ -89,7 +89,7 @@ def fetch(
     """Download weights into the home folder, check their SHA-256 and convert them to safetensors.
 
     Args:
-        names: squeezenet1_1, vgg16, vgg19 or class_names; several are fetched one after the other.
+        names: squeezenet1_1, vgg16, vgg19, inception_v3_fid or class_names; several are fetched one after the other.
     """
     known = (*WEIGHTS, "class_names")
     if not names:

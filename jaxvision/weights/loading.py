@@ -16,12 +16,12 @@ from jaxvision.weights.manifest import WEIGHTS, PublishedWeights
 def load(name_or_file: str | os.PathLike[str]) -> Tensors:
     """Pretrained parameters, by the network's name or from a safetensors file.
 
-    A name means `weights/NAME.safetensors` in the home folder. Where that is missing, torchvision's file is taken from
-    the home folder or downloaded, checked against the manifest, and converted once, which needs PyTorch.
+    A name means `weights/NAME.safetensors` in the home folder. Where that is missing, the published file is taken
+    from the home folder or downloaded, checked against the manifest, and converted once, which needs PyTorch.
 
     Args:
-        name_or_file: a name of the manifest (`squeezenet1_1`, `vgg16`, `vgg19`) or the path of a safetensors file. A
-            `Path` is always a file.
+        name_or_file: a name of the manifest (`squeezenet1_1`, `vgg16`, `vgg19`, `inception_v3_fid`) or the path of a
+            safetensors file. A `Path` is always a file.
 
     Returns:
         Arrays by torchvision's parameter names: convolution kernels (out, in, h, w), matrices (out, in), floats
@@ -34,7 +34,7 @@ def load(name_or_file: str | os.PathLike[str]) -> Tensors:
         >>> load("squeezenet")
         Traceback (most recent call last):
         jaxvision.errors.InputError: no weights or file 'squeezenet' (did you mean squeezenet1_1?): expected a
-        safetensors file or one of squeezenet1_1, vgg16, vgg19
+        safetensors file or one of inception_v3_fid, squeezenet1_1, vgg16, vgg19
 
     References:
         Iandola et al., "SqueezeNet", https://arxiv.org/abs/1602.07360, 2016.

@@ -13,10 +13,10 @@ class PublishedWeights:
     """A network's published parameters.
 
     Args:
-        name: the network, as `jaxvision.backbones` and torchvision call it.
-        file: torchvision's file, a PyTorch state dict.
+        name: the network, as `jaxvision.backbones` calls it.
+        file: its publisher's, a PyTorch state dict.
         top1: percent of the 50,000 ImageNet-1K validation images whose first guess is right: short side to 256 px,
-            centre crop to 224 px, as torchvision reports it.
+            centre crop to 224 px, as torchvision reports it; None where the publisher reports none.
         top5: the same for the first five guesses.
 
     Example:
@@ -26,8 +26,8 @@ class PublishedWeights:
 
     name: str
     file: PublishedFile
-    top1: float
-    top5: float
+    top1: float | None
+    top5: float | None
 
     @property
     def location(self) -> Path:
@@ -48,6 +48,15 @@ def _torchvision(name: str, sha256: str, size: int, top1: float, top5: float) ->
     return PublishedWeights(name, file, top1, top5)
 
 
+INCEPTION = PublishedFile(
+    path="weights/pt_inception-2015-12-05-6726825d.pth",
+    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    digest="sha256:6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    size=95628359,
+    licence="Apache-2.0; ImageNet's own terms: non-commercial research",
+    note="TensorFlow's inception-2015-12-05; torch-fidelity's weights-inception-2015-12-05-6726825d.pth is the same",
+)
+
 WEIGHTS: dict[str, PublishedWeights] = {
     entry.name: entry
     for entry in (
@@ -60,6 +69,7 @@ WEIGHTS: dict[str, PublishedWeights] = {
         _torchvision(
             "vgg19", "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44", 574673361, 72.376, 90.876
         ),
+        PublishedWeights("inception_v3_fid", INCEPTION, None, None),
     )
 }
 

@@ -7,7 +7,16 @@ import pytest
 from jax import lax
 from jax.test_util import check_grads
 
-from jaxvision.backbones import conv_blocks, conv_direct, conv_patches, conv_pointwise, max_pool, relu
+from jaxvision.backbones import (
+    conv_blocks,
+    conv_direct,
+    conv_patches,
+    conv_pointwise,
+    max_around,
+    max_pool,
+    mean_around,
+    relu,
+)
 from jaxvision.errors import InputError
 
 
@@ -88,6 +97,27 @@ def test_max_pool_is_the_window_maximum_with_its_gradient(size, ceil_mode, side)
     theirs, pull_theirs = jax.vjp(lambda x: reduce_window(x, size, ceil_mode), x)
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(pull_ours(theirs)[0], pull_theirs(theirs)[0])
+
+
+@pytest.mark.parametrize("side", [(1, 2), (5, 4)])
+def test_what_is_around_a_pixel_ends_at_the_edge(side):
+    """By hand, one window after the other."""
+    x = np.random.default_rng(0).normal(size=(2, *side, 3)).astype(np.float32)
+    for pool, statistic in ((max_around, np.max), (mean_around, np.mean)):
+        pooled = pool(jnp.asarray(x))
+        for i, j in np.ndindex(side):
+            window = x[:, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
+            np.testing.assert_allclose(pooled[:, i, j], statistic(window, axis=(1, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_around_a_pixel_has_the_gradient_of_its_window():
+    x = jnp.round(jax.random.normal(jax.random.key(3), (1, 5, 6, 2)))  # with many equal members
+    around = ((0, 0), (1, 1), (1, 1), (0, 0))
+    windows = lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), around)  # noqa: E731
+    weights = jax.random.normal(jax.random.key(4), x.shape)
+    ours, theirs = (jax.grad(lambda x, pool=pool: jnp.sum(weights * pool(x)))(x) for pool in (max_around, windows))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    check_grads(lambda x: mean_around(jnp.asarray(x)), (x,), order=2, atol=1e-2, rtol=1e-2)
 
 
 def test_max_pool_under_double_backward():

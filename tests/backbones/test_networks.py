@@ -1,8 +1,6 @@
 """The networks against PyTorch on the same weights, and against published accuracies."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -25,15 +23,6 @@ def same(ours, theirs, rtol=1e-4):
     theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(theirs).max())
-
-
-@pytest.fixture(scope="module")
-def torch_networks():
-    pytest.importorskip("torch", reason="extra `peers`: PyTorch is not installed")
-    spec = importlib.util.spec_from_file_location("networks_in_torch", Path(__file__).parent / "networks_in_torch.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def with_weights_of(model, network):

@@ -32,6 +32,7 @@ def test_list_says_what_is_published_and_what_is_here(own_home, capsys, monkeypa
     assert "downloaded, not converted" in lines["vgg19"]
     assert "50 % downloaded" in lines["squeezenet1_1"]
     assert " no " in lines["class_names"]
+    assert "96 MB" in lines["inception_v3_fid"]
     assert str(own_home) in lines["Home:"]
 
 

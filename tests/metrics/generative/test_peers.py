@@ -1,11 +1,4 @@
-"""The same features through torch-fidelity and prdc.
-
-torch-fidelity is not part of the extra `peers`, for it would bring torchvision: `pip install --no-deps torch-fidelity`.
-"""
-
-import importlib.util
-import sys
-import types
+"""The same features through torch-fidelity and prdc."""
 
 import jax
 import numpy as np
@@ -25,27 +18,7 @@ def sets():
 
 
 @pytest.fixture
-def fidelity(monkeypatch):
-    """torch-fidelity's own numerics; what it takes from torchvision, they do not need."""
-    pytest.importorskip("torch", reason="extra `peers`: PyTorch is not installed")
-    if importlib.util.find_spec("torch_fidelity") is None:
-        pytest.skip("torch-fidelity is not installed: pip install --no-deps torch-fidelity")
-    if importlib.util.find_spec("torchvision") is None:
-
-        class StandIn(types.ModuleType):
-            def __getattr__(self, name):
-                if name.startswith("__"):
-                    raise AttributeError(name)
-                return type(name, (), {})
-
-        names = ("transforms", "transforms.functional", "datasets", "models", "utils")
-        for name in ("torchvision", *(f"torchvision.{name}" for name in names)):
-            module = StandIn(name)
-            module.__path__ = []
-            monkeypatch.setitem(sys.modules, name, module)
-            parent, _, child = name.rpartition(".")
-            if parent:
-                setattr(sys.modules[parent], child, module)
+def fidelity(torch_fidelity):
     import torch_fidelity.metric_fid
     import torch_fidelity.metric_isc
     import torch_fidelity.metric_kid
