@@ -1,5 +1,6 @@
-"""What the networks look at: image files in and out, sample photographs, procedural scenes, MNIST."""
+"""What the networks look at: image files in and out, sample photographs, procedural scenes, digits, clothes, CIFAR."""
 
+from jaxvision.data.cifar import CIFAR10_CLASS_NAMES, CIFAR10_FILE, cifar10
 from jaxvision.data.idx import read_idx
 from jaxvision.data.image_paths import IMAGE_SUFFIXES, find_images
 from jaxvision.data.images import (
@@ -11,7 +12,13 @@ from jaxvision.data.images import (
     resized_size,
     write_image,
 )
-from jaxvision.data.mnist import MNIST_FILES, mnist
+from jaxvision.data.mnist import (
+    FASHION_MNIST_CLASS_NAMES,
+    FASHION_MNIST_FILES,
+    MNIST_FILES,
+    fashion_mnist,
+    mnist,
+)
 from jaxvision.data.samples import PATTERNS, SAMPLES, sample_file, samples
 from jaxvision.data.scenes import (
     BACKGROUNDS,
@@ -38,8 +45,12 @@ from jaxvision.data.scenes import (
 __all__ = [
     "BACKGROUNDS",
     "CAPTION_WORDS",
+    "CIFAR10_CLASS_NAMES",
+    "CIFAR10_FILE",
     "CLAIM_KINDS",
     "COLORS",
+    "FASHION_MNIST_CLASS_NAMES",
+    "FASHION_MNIST_FILES",
     "IMAGE_SUFFIXES",
     "MAX_OBJECTS",
     "MNIST_FILES",
@@ -51,8 +62,10 @@ __all__ = [
     "TEXTURES",
     "Claim",
     "Scene",
+    "cifar10",
     "decode_image",
     "describe",
+    "fashion_mnist",
     "find_images",
     "judge",
     "largest_object",

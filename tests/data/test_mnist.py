@@ -1,4 +1,4 @@
-"""IDX files, good and bad, and the digits in them."""
+"""IDX files, good and bad, and the digits and clothes in them."""
 
 import gzip
 import struct
@@ -6,7 +6,14 @@ import struct
 import numpy as np
 import pytest
 
-from jaxvision.data import MNIST_FILES, mnist, read_idx
+from jaxvision.data import (
+    FASHION_MNIST_CLASS_NAMES,
+    FASHION_MNIST_FILES,
+    MNIST_FILES,
+    fashion_mnist,
+    mnist,
+    read_idx,
+)
 from jaxvision.errors import InputError
 
 
@@ -59,12 +66,14 @@ def test_missing_idx_file(tmp_path):
         read_idx(tmp_path / "none")
 
 
-@pytest.fixture
-def small_home(tmp_path, monkeypatch):
-    """A home folder with test files of the right form, made here."""
+@pytest.fixture(params=["mnist", "fashion_mnist"])
+def small_home(request, tmp_path, monkeypatch):
+    """A home folder with test files of the right form, made here: the reader, its files, and what they hold."""
     monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
     monkeypatch.setenv("JAXVISION_OFFLINE", "1")
-    image_file, label_file, n = MNIST_FILES["test"]
+    read, files = {"mnist": (mnist, MNIST_FILES), "fashion_mnist": (fashion_mnist, FASHION_MNIST_FILES)}[request.param]
+    image_file, label_file, n = files["test"]
+    assert image_file.path == f"{request.param}/t10k-images-idx3-ubyte.gz"
     rng = np.random.default_rng(1)
     images = np.zeros((n, 28, 28), np.uint8)
     images[:, 4:24, 4:24] = rng.integers(0, 256, (n, 20, 20))
@@ -72,40 +81,47 @@ def small_home(tmp_path, monkeypatch):
     image_file.location.parent.mkdir()
     image_file.location.write_bytes(gzip.compress(idx(images), compresslevel=1))
     label_file.location.write_bytes(gzip.compress(idx(labels)))
-    return images, labels
+    return read, files, images, labels
 
 
 def test_files_in_the_home_folder_are_judged_by_their_content(small_home):
-    images, labels = mnist("test")
-    np.testing.assert_array_equal(images[..., 0], small_home[0])
-    np.testing.assert_array_equal(labels, small_home[1])
+    read, _, *written = small_home
+    images, labels = read("test")
+    np.testing.assert_array_equal(images[..., 0], written[0])
+    np.testing.assert_array_equal(labels, written[1])
     assert images.shape == (10_000, 28, 28, 1)
     assert labels.dtype == np.int32
 
 
 def test_wrong_content_is_refused(small_home):
-    image_file, label_file, n = MNIST_FILES["test"]
+    read, files, *_ = small_home
+    image_file, label_file, n = files["test"]
     label_file.location.write_bytes(idx(np.full(n, 10, np.uint8)))
-    with pytest.raises(InputError, match="holds the label 10: expected digits from 0 to 9"):
-        mnist("test")
+    with pytest.raises(InputError, match=r"holds the label 10: expected (digits|classes) from 0 to 9"):
+        read("test")
     label_file.location.write_bytes(idx(np.zeros(n - 1, np.uint8)))
     with pytest.raises(InputError, match=r"shape \(9999,\): expected \(10000,\)"):
-        mnist("test")
+        read("test")
     image_file.location.write_bytes(idx(np.zeros((n, 32, 32), np.uint8)))
     with pytest.raises(InputError, match=r"expected \(10000, 28, 28\)"):
-        mnist("test")
+        read("test")
+    image_file.location.write_bytes(gzip.compress(bytes(5000))[:-9])
+    with pytest.raises(InputError, match=r"is damaged .* get a whole copy of it"):
+        read("test")
 
 
-def test_offline_without_the_files(tmp_path, monkeypatch):
+@pytest.mark.parametrize("read", [mnist, fashion_mnist])
+def test_offline_without_the_files(read, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
     monkeypatch.setenv("JAXVISION_OFFLINE", "1")
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz.*JAXVISION_OFFLINE"):
-        mnist("train")
+        read("train")
 
 
-def test_unknown_split():
-    with pytest.raises(InputError, match="no split 'validation' of MNIST: choose train or test"):
-        mnist("validation")
+@pytest.mark.parametrize(("read", "name"), [(mnist, "MNIST"), (fashion_mnist, "Fashion-MNIST")])
+def test_unknown_split(read, name):
+    with pytest.raises(InputError, match=f"no split 'validation' of {name}: choose train or test"):
+        read("validation")
 
 
 @pytest.mark.parametrize(
@@ -123,12 +139,21 @@ def test_the_real_digits(needs, split, n, first):
         assert images.std() / 255 == pytest.approx(0.3081, abs=1e-4)
 
 
-def test_published_digests_are_right(needs):
-    """The files that are published as they are; the training images may be a recompressed copy."""
-    from jaxvision.files import sha256
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_real_clothes(needs, split):
+    needs("fashion_mnist/train-images-idx3-ubyte.gz")
+    _, labels = fashion_mnist(split)
+    assert np.bincount(labels).tolist() == 10 * [len(labels) // 10]
+    assert len(FASHION_MNIST_CLASS_NAMES) == 10
 
-    for image_file, label_file, _ in MNIST_FILES.values():
+
+@pytest.mark.parametrize("files", [MNIST_FILES, FASHION_MNIST_FILES])
+def test_published_digests_are_right(needs, files):
+    """The files that are published as they are; the training images may be a recompressed copy."""
+    from jaxvision.files import verify
+
+    for image_file, label_file, _ in files.values():
         for file in (image_file, label_file):
             path = needs(file.path)
             if path.stat().st_size == file.size:
-                assert f"sha256:{sha256(path)}" == file.digest
+                verify(file, path)
