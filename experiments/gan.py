@@ -1,15 +1,15 @@
-"""Trains a generator of digits against a critic: ten objectives, three pairs of networks, many seeds at once.
+"""Trains a generator of small images against a critic: ten objectives, three pairs of networks, many seeds at once.
 
 A generator turns random numbers into images, a critic scores images, and each is trained against the other
 (Goodfellow et al., "Generative adversarial nets", 2014, https://arxiv.org/abs/1406.2661; CS231n's assignment 3, whose
 networks, rates and noise are the defaults). `--replicas 5` trains five seeds in one program and reports intervals.
 
 Without flags it trains the small networks on scikit-learn's digits, a look that needs no files; `--dataset mnist
---network dcgan` is the real thing. Samples from fixed latents are drawn at every checkpoint; at the end come a sheet,
-a walk through the latents (GIF), the losses and a table: Frechet distance, KID, precision, recall and coverage in the
-features of the LeNet that comes with the project, each beside what real images get, and whether digits were learned
-by heart. `--draw 64` draws with a trained generator and trains nothing. Ctrl-C leaves a run that `--resume` goes on
-with, to the same bits.
+--network dcgan` is the real thing. Colour, CIFAR-10 or a folder of one's own pictures, takes `--network resnet`.
+Samples from fixed latents are drawn at every checkpoint; at the end come a sheet, a walk through the latents (GIF), the
+losses and a table: Frechet distance, KID, precision, recall and coverage in the features of a network that comes with
+the project, each beside what real images get, and whether images were learned by heart. `--draw 64` draws with a
+trained generator and trains nothing. Ctrl-C leaves a run that `--resume` goes on with, to the same bits.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments import cards, figures, gan_data, gan_figures, gan_scores, gan_training
+from experiments import cards, figures, gan_data, gan_features, gan_figures, gan_scores, gan_training
 from experiments.command import command, command_line
 from experiments.gan_scores import Judge, Scores
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
@@ -46,9 +46,11 @@ class Config:
     ] = "nonsaturating"
     """what the two play for; hinge is with spectral normalisation, wgan with clipped weights"""
     network: Literal["mlp", "dcgan", "resnet"] = "mlp"
-    """the pair: the assignment's fully connected or DCGAN, or residual"""
-    dataset: Literal["digits", "mnist"] = "digits"
-    """what to draw: scikit-learn's small digits, or MNIST (JAXVISION_HOME/mnist, or downloaded)"""
+    """the pair: the assignment's fully connected or DCGAN, for 28 px grey alone, or residual"""
+    dataset: Literal["digits", "mnist", "fashion_mnist", "cifar10", "folder"] = "digits"
+    """what to draw: scikit-learn's small digits; a set below JAXVISION_HOME, or downloaded; or --images"""
+    images: Path | None = None
+    """for --dataset folder: where the pictures are, at least 100, also in folders below; cut square, 32 px"""
     replicas: int = 1
     """trainings at once, with the seeds seed, seed + 1, ..."""
     steps: int | None = None
@@ -101,7 +103,7 @@ class Result:
     floor: Scores | None = None
     """of training images in place of samples"""
     shares: tuple[float, ...] = ()
-    """of the classes, as LeNet names the samples of the first replica"""
+    """of the digits, as LeNet names the samples of the first replica; of other images none"""
     seconds: float | None = None
     """wall time of the training, compilation and sheets included; of a resumed run, since it was resumed"""
 
@@ -122,8 +124,9 @@ def main(config: Config) -> Result:
     if config.draw:
         return draw_only(config)
     given, config = config, resolved(config)
-    images = gan_data.load(config.dataset)
-    judge = Judge(images, config.n_samples)
+    images = gan_data.load(config.dataset, config.images)
+    features = gan_features.features_of(config.dataset)
+    judge = Judge(images, config.n_samples, features.look)
     open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
     with open_run("gan", config, run_dir=config.run_dir) as run:
         trained = gan_training.train(config, images, run, partial(_sheets, config, run))
@@ -133,7 +136,7 @@ def main(config: Config) -> Result:
         path = run.picture("losses.png")
         figures.save(gan_figures.losses(run.metrics(), config.replicas), path)
         rows = gan_scores.summary(list(scores), judge.floor)
-        _tell(run, rows, judge.n)
+        _tell(run, rows, judge.n, features.note)
         result = Result(
             run_dir=run.path,
             pictures=(*pictures, path),
@@ -144,9 +147,9 @@ def main(config: Config) -> Result:
         )
         run.finish(result)
     if config.export is not None:
-        first = TrainedGenerator(trained.generators[0], config.network, config.latent_dim)
-        save_generator(config.export, first, {"objective": config.objective, "dataset": config.dataset})
-        _write_card(config, given, rows, trained.seconds)
+        first = TrainedGenerator(trained.generators[0], config.network, config.latent_dim, images.shape, config.dataset)
+        save_generator(config.export, first, {"objective": config.objective})
+        _write_card(config, given, rows, features.note, trained.seconds)
     return result
 
 
@@ -157,10 +160,18 @@ def draw_only(config: Config) -> Result:
     if config.draw < 0:
         raise InputError(f"--draw must be above 0, got {config.draw}")
     trained = load_generator(config.generator)
-    config = dataclasses.replace(config, network=trained.network, latent_dim=trained.latent_dim)
+    config = dataclasses.replace(
+        config,
+        network=trained.network,
+        latent_dim=trained.latent_dim,
+        dataset=trained.dataset or config.dataset,
+    )
     with new_run("gan", config, run_dir=config.run_dir) as run:
         pictures = _pictures(config, run, trained.model, config.draw)
-        shares = gan_scores.shares(_samples(config, trained.model, max(config.draw, 1000)))
+        shares = ()
+        if trained.dataset in gan_data.DIGITS:
+            look = gan_features.features_of(trained.dataset).look
+            shares = gan_scores.shares(look(_samples(config, trained.model, max(config.draw, 1000)))[1])
         result = Result(run_dir=run.path, pictures=pictures, shares=shares)
         run.finish(result)
     return result
@@ -176,7 +187,7 @@ def resolved(config: Config) -> Config:
         What `config.json` holds.
 
     Raises:
-        InputError: if a number is out of range.
+        InputError: if a number is out of range, or settings contradict each other.
 
     Example:
         >>> resolved(Config(objective="wgan_gp", network="dcgan")).gp_weight
@@ -186,6 +197,9 @@ def resolved(config: Config) -> Config:
     dispatch = {"steps_per_dispatch": 50 if config.network == "mlp" else 1}  # see `training.fit`
     if config.gp_weight is not None and game.penalty is None:
         raise InputError(f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out")
+    if (config.images is None) == (config.dataset == "folder"):
+        raise InputError("--dataset folder and --images FOLDER belong together: give both, or neither")
+    gan_training.require_shape(config.network, gan_data.SHAPES[config.dataset])
     given = {name: value for name, value in vars(config).items() if value is not None}
     config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | game.defaults | given))
     least = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
@@ -216,15 +230,18 @@ def _pictures(config: Config, run: Run, model: Any, n: int = N_SHOWN) -> tuple[P
     return sheet, gan_figures.write_walk(walk, model, latent_dim=config.latent_dim, seed=config.seed)
 
 
-def _tell(run: Run, rows: list[tuple[str, str, str]], n: int) -> None:
+def _tell(run: Run, rows: list[tuple[str, str, str]], n: int, note: str) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     run.note(f"{'of ' + str(n) + ' images':<{widths[0]}}  {'generated':<{widths[1]}}  real")
     for name, mean, floor in rows:
         run.note(f"{name:<{widths[0]}}  {mean:<{widths[1]}}  {floor}")
+    run.note(f"in {note}")
 
 
-def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]], seconds: float) -> None:
+def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]], note: str, seconds: float) -> None:
     assert config.export is not None
+    shape = gan_data.SHAPES[config.dataset]
+    look = "RGB" if shape == gan_data.COLOUR else "ink bright" if config.dataset in gan_data.DIGITS else "ground dark"
     penalty = f", penalty {config.gp_weight:g}" if config.gp_weight else ""
     cards.table(
         config.export,
@@ -232,11 +249,12 @@ def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]],
         {
             "command": f"`{command_line('gan', given)}`",
             "latents": f"{config.latent_dim}, uniform in [-1, 1)",
-            "images": "`(N, 28, 28, 1)`, in [-1, 1], ink bright",
+            "images": f"`(N, {', '.join(map(str, shape))})`, in [-1, 1], {look}",
             "training": f"{config.steps} steps of {config.batch_size} images, {config.n_critic} critic updates each, "
             f"Adam {config.learning_rate:g} ({config.beta1:g}, {config.beta2:g}){penalty}, average of the weights "
             f"with {config.ema_decay:g}, seed {config.seed}",
             "weights": "one byte each, a scale for each output; scored before that rounding",
+            "scores": f"in {note}",
             **{name: f"{mean} (real images: {floor})" for name, mean, floor in rows},
         },
         seconds=seconds,

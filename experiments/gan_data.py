@@ -1,7 +1,9 @@
-"""What a generator learns to draw: digits and clothes of 28 x 28 pixels, on the device from the start."""
+"""What a generator learns to draw: small images, grey or in colour, on the device from the start."""
 
+import glob
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -10,42 +12,108 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from jaxvision.data import mnist, resize_image
+from jaxvision.data import (
+    CIFAR10_CLASS_NAMES,
+    FASHION_MNIST_CLASS_NAMES,
+    cifar10,
+    fashion_mnist,
+    find_images,
+    mnist,
+    read_image,
+    resize_image,
+)
 from jaxvision.errors import InputError
 from jaxvision.training import shuffled
 
-SIDE = 28
+Shape = tuple[int, int, int]  # height, width, channels
+
+GREY, COLOUR = (28, 28, 1), (32, 32, 3)
+SHAPES: dict[str, Shape] = {"digits": GREY, "mnist": GREY, "fashion_mnist": GREY, "cifar10": COLOUR, "folder": COLOUR}
+DIGITS = ("digits", "mnist")  # whose classes LeNet knows
+DIGIT_NAMES = tuple("0123456789")
+LEAST = 100  # images in a folder: fewer than ten held out would measure nothing
 
 
 class Images(NamedTuple):
     """A data set, whole.
 
     Attributes:
-        train: `(n, 28, 28, 1)`, 0 is the paper and 255 the ink.
-        held_out: `(m, 28, 28, 1)`, never trained on.
-        classes: what the ten classes are called.
+        train: `(n, h, w, c)`, 0 to 255; of digits and clothes 0 is the ground.
+        held_out: `(m, h, w, c)`, never trained on.
+        classes: what the classes are called; of a folder there are none.
     """
 
-    train: UInt8[np.ndarray, "n 28 28 1"]
-    held_out: UInt8[np.ndarray, "m 28 28 1"]
+    train: UInt8[np.ndarray, "n h w c"]
+    held_out: UInt8[np.ndarray, "m h w c"]
     classes: tuple[str, ...]
 
+    @property
+    def shape(self) -> Shape:
+        """Height, width and channels of an image."""
+        height, width, channels = self.train.shape[1:]
+        return height, width, channels
 
-def load(dataset: str) -> Images:
+
+def load(dataset: str, folder: Path | None = None) -> Images:
     """The images of a data set.
 
     Args:
-        dataset: "mnist", read below `JAXVISION_HOME` or downloaded, or "digits": scikit-learn's 1,797 of 8 x 8 pixels,
-            enlarged to 24 x 24 with a margin, which need no files; every fifth of them is held out.
+        dataset: "mnist", "fashion_mnist" or "cifar10", read below `JAXVISION_HOME` or downloaded; "digits":
+            scikit-learn's 1,797 of 8 x 8 pixels, enlarged to 24 x 24 with a margin, which need no files; every fifth
+            of them is held out; or "folder".
+        folder: for "folder": all image files in it and in the folders below, in the order of their paths, the square
+            in the centre brought to 32 x 32 pixels; every tenth is held out.
 
     Returns:
-        The images.
+        The images, of the shape in SHAPES.
 
     Raises:
-        InputError: if files are missing or damaged, or scikit-learn is not installed.
+        InputError: if files are missing, damaged or too few, or scikit-learn is not installed.
     """
     if dataset == "mnist":
-        return Images(mnist("train")[0], mnist("test")[0], tuple("0123456789"))
+        return Images(mnist("train")[0], mnist("test")[0], DIGIT_NAMES)
+    if dataset == "fashion_mnist":
+        return Images(fashion_mnist("train")[0], fashion_mnist("test")[0], FASHION_MNIST_CLASS_NAMES)
+    if dataset == "cifar10":
+        return Images(cifar10("train")[0], cifar10("test")[0], CIFAR10_CLASS_NAMES)
+    if dataset == "folder":
+        if folder is None:
+            raise InputError("--dataset folder needs to know which: give --images FOLDER")
+        return _split(_of_folder(folder), 10, ())
+    return _split(_small_digits(), 5, DIGIT_NAMES)
+
+
+def _split(images: UInt8[np.ndarray, "n h w c"], every: int, classes: tuple[str, ...]) -> Images:
+    held_out = np.arange(len(images)) % every == 0
+    return Images(images[~held_out], images[held_out], classes)
+
+
+def _of_folder(folder: Path) -> UInt8[np.ndarray, "n h w 3"]:
+    if not folder.is_dir():
+        raise InputError(f"--images {folder} is no folder: name one that holds pictures, looked up from {Path.cwd()}")
+    try:
+        files = find_images(Path(glob.escape(str(folder)), "**"))
+    except InputError as error:
+        raise InputError(f"--images {folder}: {error}") from error
+    if len(files) < LEAST:
+        raise InputError(f"{folder} holds {len(files)} images: a generator needs at least {LEAST} to learn from")
+    images, refused = [], {}
+    for file in files:
+        try:
+            images.append(resize_image(read_image(file), COLOUR[0]))
+        except InputError as error:
+            refused[file] = error
+    if refused:
+        names = ", ".join(str(file.relative_to(folder)) for file in list(refused)[:5])
+        more = ", ..." if len(refused) > 5 else ""
+        raise InputError(
+            f"{len(refused)} of the {len(files)} images in {folder} cannot be used, move them away: {names}{more}; of "
+            f"the first, {next(iter(refused.values()))}"
+        )
+    return np.stack(images)
+
+
+def _small_digits() -> UInt8[np.ndarray, "n 28 28 1"]:
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -53,12 +121,11 @@ def load(dataset: str) -> Images:
             'the small digits come with scikit-learn, which is not installed: pip install "jaxvision[demo]", or choose '
             "--dataset mnist"
         ) from error
-    small = (load_digits().images / 16 * 255).round().astype(np.uint8)  # (1797, 8, 8)
-    digits = np.zeros((len(small), SIDE, SIDE, 1), np.uint8)
+    small = (load_digits(return_X_y=True)[0].reshape(-1, 8, 8) / 16 * 255).round().astype(np.uint8)
+    digits = np.zeros((len(small), *GREY), np.uint8)
     for digit, image in zip(digits, small, strict=True):
-        digit[2:-2, 2:-2] = resize_image(np.repeat(image[..., None], 3, axis=2), SIDE - 4)[..., :1]
-    held_out = np.arange(len(digits)) % 5 == 0
-    return Images(digits[~held_out], digits[held_out], tuple("0123456789"))
+        digit[2:-2, 2:-2] = resize_image(np.repeat(image[..., None], 3, axis=2), GREY[0] - 4)[..., :1]
+    return digits
 
 
 def batches(

@@ -22,33 +22,33 @@ PAPER = 90  # grey between the images
 WALKERS, STOPS, FRAMES = 40, 4, 12  # of a walk: images side by side, latents on each way, frames from one to the next
 
 
-def tiled(images: UInt8[np.ndarray, "n h w 1"], columns: int) -> UInt8[np.ndarray, "H W"]:
+def tiled(images: UInt8[np.ndarray, "n h w c"], columns: int) -> Image.Image:
     """Images in rows, enlarged, on grey.
 
     Args:
-        images: 0 to 255.
+        images: 0 to 255, grey or RGB.
         columns: images in a row.
 
     Returns:
-        One picture.
+        One picture, grey or RGB as they are.
 
     Example:
-        >>> tiled(np.zeros((3, 28, 28, 1), np.uint8), 2).shape
+        >>> tiled(np.zeros((3, 28, 28, 1), np.uint8), 2).size
         (114, 114)
     """
-    n, h, w, _ = images.shape
+    n, h, w, channels = images.shape
     rows = -(-n // columns)
-    sheet = np.full((rows * (SCALE * h + GAP) - GAP, columns * (SCALE * w + GAP) - GAP), PAPER, np.uint8)
-    for index, image in enumerate(images[..., 0].repeat(SCALE, axis=1).repeat(SCALE, axis=2)):
+    sheet = np.full((rows * (SCALE * h + GAP) - GAP, columns * (SCALE * w + GAP) - GAP, channels), PAPER, np.uint8)
+    for index, image in enumerate(images.repeat(SCALE, axis=1).repeat(SCALE, axis=2)):
         top, left = (place * (SCALE * side + GAP) for place, side in zip(divmod(index, columns), (h, w), strict=True))
         sheet[top : top + SCALE * h, left : left + SCALE * w] = image
-    return sheet
+    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def write_sheet(path: Path, images: UInt8[np.ndarray, "n h w 1"], columns: int = 16) -> Path:
+def write_sheet(path: Path, images: UInt8[np.ndarray, "n h w c"], columns: int = 16) -> Path:
     """Writes images in rows as PNG, whole or not at all."""
     with atomic_write(path) as stream:
-        Image.fromarray(tiled(images, columns)).save(stream, "png")
+        tiled(images, columns).save(stream, "png")
     return path
 
 
@@ -74,7 +74,7 @@ def write_walk(path: Path, generator: Any, *, latent_dim: int, seed: int) -> Pat
         here, there = corners[:, stop], corners[:, (stop + 1) % STOPS]
         for moment in share:
             images = np.asarray(draw(generator, (1 - moment) * here + moment * there))
-            frames.append(Image.fromarray(tiled(((images + 1) * 127.5).round().astype(np.uint8), 10)))
+            frames.append(tiled(((images + 1) * 127.5).round().astype(np.uint8), 10))
     with atomic_write(path) as stream:
         frames[0].save(stream, "gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
     return path

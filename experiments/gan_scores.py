@@ -1,9 +1,8 @@
-"""How well generated digits agree with real ones, in the features of the LeNet that comes with the project."""
+"""How well generated images agree with real ones, in the features of a network."""
 
 import statistics
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,9 +11,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from experiments.gan_data import Images, signed
+from experiments.gan_features import BATCH, Look
 from jaxvision import gan
-from jaxvision.backbones import lenet
-from jaxvision.errors import InputError
 from jaxvision.metrics.generative import (
     classifier_score,
     frechet_distance,
@@ -24,8 +22,6 @@ from jaxvision.metrics.generative import (
     nearest_neighbours,
 )
 
-LENET = Path(__file__).resolve().parents[1] / "checkpoints" / "lenet_mnist.safetensors"
-BATCH = 500
 N_NEIGHBOURS = 1000  # samples whose nearest training image is looked for
 KID_SUBSET = 1000
 # The factor of a 95 % interval of a mean, by degrees of freedom (Student's t); beyond nine the ninth's is a bit wide.
@@ -37,17 +33,17 @@ class Scores:
     """Of one replica's samples, or of held-out images in their place."""
 
     frechet: float
-    """squared Frechet distance of LeNet features to the held-out images'"""
+    """squared Frechet distance of features to the held-out images'"""
     kid: float
     """squared maximum mean discrepancy, unbiased: about 0 for equal distributions"""
     precision: float
     recall: float
     density: float
     coverage: float
-    classifier_score: float
-    """exp of the mean information of a class, 1 to 10"""
+    classifier_score: float | None
+    """exp of the mean information of a class, 1 to the number of classes; none where nothing names the classes"""
     shares: tuple[float, ...]
-    """of the classes, as LeNet names them"""
+    """of the classes, as the network names them; none likewise"""
     nearest: float
     """median distance to the closest training image over that of held-out images; far below 1 means learned by heart"""
 
@@ -62,24 +58,23 @@ class Judge:
     Args:
         images: the data set.
         n: images on each side; no more than are held out.
+        look: images to features and, where classes are known, logits.
 
     Attributes:
         floor: scores of training images in place of samples.
     """
 
-    def __init__(self, images: Images, n: int):
-        if not LENET.exists():
-            raise InputError(f"{LENET} is missing: python -m experiments.train_classifier --dataset mnist makes it")
-        self.model = lenet(LENET)
+    def __init__(self, images: Images, n: int, look: Look):
+        self.look = look
         self.n = min(n, len(images.held_out), len(images.train))
-        self.real = self._read(images.held_out[: self.n])[0]
+        self.real = look(images.held_out[: self.n])[0]
         self.train = _flat(images.train)
         self.apart = self._nearest(_flat(images.held_out))
         self.floor = self.score(images.train[: self.n], nearest=1.0)
 
-    def score(self, samples: UInt8[np.ndarray, "n 28 28 1"], *, nearest: float | None = None) -> Scores:
+    def score(self, samples: UInt8[np.ndarray, "n h w c"], *, nearest: float | None = None) -> Scores:
         """The scores of samples, 0 to 255."""
-        features, logits = self._read(samples[: self.n])
+        features, logits = self.look(samples[: self.n])
         size = min(KID_SUBSET, self.n)
         kid = kernel_distance(self.real, features, key=jax.random.key(0), n_subsets=20, subset_size=size)
         found = manifold_scores(self.real, features)
@@ -87,36 +82,33 @@ class Judge:
             frechet=float(frechet_distance(self.real, features)),
             kid=kid.mean,
             **{name: getattr(found, name) for name in found._fields},
-            classifier_score=classifier_score(logits, n_splits=1).mean,
-            shares=tuple(mode_coverage(logits.argmax(axis=1), logits.shape[1]).shares.tolist()),
+            classifier_score=None if logits is None else classifier_score(logits, n_splits=1).mean,
+            shares=shares(logits),
             nearest=self._nearest(_flat(samples)) / self.apart if nearest is None else nearest,
         )
 
     def _nearest(self, rows: Float[np.ndarray, "n d"]) -> float:
         return float(np.median(nearest_neighbours(rows[:N_NEIGHBOURS], self.train).distances))
 
-    def _read(self, images: UInt8[np.ndarray, "n h w c"]) -> tuple[np.ndarray, np.ndarray]:
-        parts = [_features(self.model, images[first : first + BATCH]) for first in range(0, len(images), BATCH)]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
-
-def samples(generator: Any, n: int, *, latent_dim: int, seed: int) -> UInt8[np.ndarray, "n 28 28 1"]:
+def samples(generator: Any, n: int, *, latent_dim: int, seed: int) -> UInt8[np.ndarray, "n h w c"]:
     """The first n samples of a seed, whatever else is drawn with them, as bytes."""
     key = jax.random.key(seed)
     parts = [_draw(generator, key, jnp.int32(first), dim=latent_dim) for first in range(0, n, BATCH)]
     return np.concatenate([np.asarray(part) for part in parts])[:n]
 
 
-def shares(images: UInt8[np.ndarray, "n 28 28 1"]) -> tuple[float, ...]:
-    """How often LeNet sees each digit."""
-    _, logits = _features(lenet(LENET), images)
-    return tuple(mode_coverage(np.asarray(logits).argmax(axis=1), logits.shape[1]).shares.tolist())
+def shares(logits: Float[np.ndarray, "n k"] | None) -> tuple[float, ...]:
+    """How often each class is seen; nothing where there are no logits."""
+    return () if logits is None else tuple(mode_coverage(logits.argmax(axis=1), logits.shape[1]).shares.tolist())
 
 
 def summary(scores: list[Scores], floor: Scores) -> list[tuple[str, str, str]]:
     """A row for each number: its name, its mean over replicas with a 95 % interval, and that of real images."""
     rows = []
     for name, value in vars(floor).items():
+        if value in (None, ()):
+            continue
         if name == "shares":
             least, most = (f(share for one in scores for share in one.shares) for f in (min, max))
             rows.append(("shares of classes, %", f"{100 * least:.1f} to {100 * most:.1f}", _range(floor.shares)))
@@ -145,12 +137,6 @@ def _range(shares: tuple[float, ...]) -> str:
 
 def _flat(images: np.ndarray) -> Float[np.ndarray, "n d"]:
     return np.asarray(signed(jnp.asarray(images))).reshape(len(images), -1)
-
-
-@jax.jit
-def _features(model: Any, images: Any) -> tuple[Any, Any]:
-    logits, activations = model(jnp.asarray(images).astype(jnp.float32) / 255)
-    return activations["relu3"], logits
 
 
 @partial(jax.jit, static_argnames="dim")

@@ -11,11 +11,12 @@ import optax
 from flax import nnx
 
 from experiments import gan_data
-from experiments.gan_data import Images
+from experiments.gan_data import GREY, Images, Shape
 from jaxvision import gan
+from jaxvision.errors import InputError
 from jaxvision.training import Run, fit
 
-RESNET_WIDTH = 64  # of 256 and 128 in the papers, whose images are in colour
+RESNET_WIDTH = 64  # of 256 and 128 in the papers, a step of which takes far longer
 
 
 class Game(NamedTuple):
@@ -70,7 +71,7 @@ class PaddedCritic(nnx.Module):
         self.critic = critic
 
     def __call__(self, images):
-        """Scores `(N,)` of images `(N, 28, 28, 1)`."""
+        """Scores `(N,)` of images `(N, 28, 28, C)`."""
         return self.critic(jnp.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0))
 
 
@@ -78,22 +79,44 @@ class CroppedGenerator(gan.ResNetGenerator):
     """A generator of 32 x 32 pixels of which the inner 28 x 28 are kept."""
 
     def draw(self, latents, labels, normalize):
-        """Images `(N, 28, 28, 1)`."""
+        """Images `(N, 28, 28, C)`."""
         return super().draw(latents, labels, normalize)[:, 2:-2, 2:-2]
 
 
-def generator(network: str, latent_dim: int, key: Any) -> Any:
-    """A generator of 28 x 28 grey images: "mlp", "dcgan" or "resnet"."""
+def generator(network: str, latent_dim: int, key: Any, shape: Shape = GREY) -> Any:
+    """A generator of images of a shape: "mlp", "dcgan" or "resnet"."""
+    require_shape(network, shape)
     if network == "resnet":
-        return CroppedGenerator(latent_dim, 1, RESNET_WIDTH, None, key=key)
+        kind = CroppedGenerator if shape[:2] == GREY[:2] else gan.ResNetGenerator
+        return kind(latent_dim, shape[2], RESNET_WIDTH, None, key=key)
     return {"mlp": gan.mlp_generator, "dcgan": gan.dcgan_generator}[network](latent_dim, key=key)
 
 
-def critic(network: str, key: Any) -> Any:
+def critic(network: str, key: Any, shape: Shape = GREY) -> Any:
     """The critic of the same name."""
+    require_shape(network, shape)
     if network == "resnet":
-        return PaddedCritic(gan.resnet_critic(channels=1, width=RESNET_WIDTH, key=key))
+        whole = gan.resnet_critic(channels=shape[2], width=RESNET_WIDTH, key=key)
+        return PaddedCritic(whole) if shape[:2] == GREY[:2] else whole
     return {"mlp": gan.mlp_critic, "dcgan": gan.dcgan_critic}[network](key=key)
+
+
+def require_shape(network: str, shape: Shape) -> None:
+    """Refuses images that a pair is not made for.
+
+    Raises:
+        InputError: one sentence.
+
+    Example:
+        >>> require_shape("resnet", (64, 64, 3))
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: the images are 64 x 64 x 3: --network resnet draws sides of 28 or 32, grey or RGB
+    """
+    size = " x ".join(map(str, shape))
+    if network != "resnet" and shape != GREY:
+        raise InputError(f"--network {network} draws 28 x 28 x 1 and the images are {size}: use --network resnet")
+    if shape[:2] not in (GREY[:2], (32, 32)) or shape[2] not in (1, 3):
+        raise InputError(f"the images are {size}: --network resnet draws sides of 28 or 32, grey or RGB")
 
 
 class Trained(NamedTuple):
@@ -124,7 +147,7 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any,
     adam = partial(optax.adam, config.learning_rate, b1=config.beta1, b2=config.beta2)
     optimizers = gan.Optimizers(adam(), adam())
     keys = [jax.random.key(config.seed + index) for index in range(config.replicas)]
-    state = gan.replicas([_start(config, optimizers, key) for key in keys])
+    state = gan.replicas([_start(config, images.shape, optimizers, key) for key in keys])
     state = run.restore(state) if config.resume else state
     step_fn = gan.alternating_step(
         game.objective,
@@ -155,11 +178,11 @@ def averaged(state: gan.Replicas) -> tuple[Any, ...]:
     return tuple(gan.replica(state, index).averaged for index in range(len(state.states.step)))
 
 
-def _start(config: Any, optimizers: gan.Optimizers, key: Any) -> gan.GANState:
+def _start(config: Any, shape: Shape, optimizers: gan.Optimizers, key: Any) -> gan.GANState:
     keys = jax.random.split(key, 3)
     return gan.start_gan(
-        generator(config.network, config.latent_dim, keys[0]),
-        critic(config.network, keys[1]),
+        generator(config.network, config.latent_dim, keys[0], shape),
+        critic(config.network, keys[1], shape),
         optimizers,
         key=keys[2],
         penalty_weight=config.gp_weight,

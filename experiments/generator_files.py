@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments import gan_training
+from experiments.gan_data import GREY, Shape
 from jaxvision import weights
 from jaxvision.backbones import load_state_dict, state_dict
 from jaxvision.errors import InputError
@@ -21,14 +22,18 @@ class TrainedGenerator:
     """A generator and what it takes to use it.
 
     Attributes:
-        model: `latents -> images (N, 28, 28, 1)` in [-1, 1].
+        model: `latents -> images (N, *shape)` in [-1, 1].
         network: "mlp", "dcgan" or "resnet".
         latent_dim: numbers that an image begins with, uniform in [-1, 1).
+        shape: height, width and channels of an image.
+        dataset: what it learned to draw; empty where that is not known.
     """
 
     model: Any
     network: str
     latent_dim: int
+    shape: Shape = GREY
+    dataset: str = ""
 
 
 def save_generator(file: Path, generator: TrainedGenerator, about: dict[str, str]) -> None:
@@ -37,7 +42,7 @@ def save_generator(file: Path, generator: TrainedGenerator, about: dict[str, str
     Args:
         file: the safetensors file.
         generator: what to write.
-        about: text to keep with it: objective, data set.
+        about: text to keep with it: the objective.
 
     Raises:
         InputError: if the file cannot be written.
@@ -51,8 +56,14 @@ def save_generator(file: Path, generator: TrainedGenerator, about: dict[str, str
         scale = np.maximum(np.abs(tensor).max(axis=axes, keepdims=True), 1e-12) / 127
         tensors[name] = np.rint(tensor / scale).astype(np.int8)
         tensors[name + SCALE] = scale.astype(np.float32)
-    about = about | {"kind": "generator", "network": generator.network, "latent_dim": str(generator.latent_dim)}
-    weights.save(file, tensors, about)
+    rebuilt_by = {
+        "kind": "generator",
+        "network": generator.network,
+        "latent_dim": str(generator.latent_dim),
+        "shape": " x ".join(map(str, generator.shape)),
+        "dataset": generator.dataset,
+    }
+    weights.save(file, tensors, about | rebuilt_by)
 
 
 def load_generator(file: Path) -> TrainedGenerator:
@@ -80,10 +91,14 @@ def load_generator(file: Path) -> TrainedGenerator:
             "python -m experiments.gan --export FILE wrote"
         )
     network, latent_dim = about["network"], int(about["latent_dim"])
+    # Files of the first days do not state the shape: they draw grey images of 28 x 28.
+    height, width, channels = map(int, about["shape"].split(" x ")) if "shape" in about else GREY
     kernels = {
         name: tensors[name] * tensors[name + SCALE] if name + SCALE in tensors else tensors[name]
         for name in tensors
         if not name.endswith(SCALE)
     }
-    shapes = jax.eval_shape(lambda: gan_training.generator(network, latent_dim, jax.random.key(0)))
-    return TrainedGenerator(load_state_dict(shapes, kernels, source=str(file)), network, latent_dim)
+    shape = (height, width, channels)
+    empty = jax.eval_shape(lambda: gan_training.generator(network, latent_dim, jax.random.key(0), shape))
+    model = load_state_dict(empty, kernels, source=str(file))
+    return TrainedGenerator(model, network, latent_dim, shape, about.get("dataset", ""))

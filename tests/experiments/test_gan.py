@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import gan, gan_data, gan_figures, gan_scores, gan_training
+from experiments import gan, gan_data, gan_features, gan_figures, gan_scores, gan_training
 from experiments.gan import Config, main, resolved
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
 from jaxvision.backbones import state_dict
@@ -206,7 +206,7 @@ def test_batches_are_of_the_step_and_the_replica_alone():
 
 @pytest.fixture(scope="module")
 def judge():
-    return gan_scores.Judge(gan_data.load("digits"), 300)
+    return gan_scores.Judge(gan_data.load("digits"), 300, gan_features.features_of("digits").look)
 
 
 def test_real_digits_score_well_and_a_copy_is_found_out(judge):
@@ -256,6 +256,6 @@ def test_the_embedded_generator_draws_every_digit():
     assert EMBEDDED.stat().st_size <= 8e6
     trained = load_generator(EMBEDDED)
     drawn = gan_scores.samples(trained.model, 1000, latent_dim=trained.latent_dim, seed=3)
-    shares = gan_scores.shares(drawn)
+    shares = gan_scores.shares(gan_features.features_of("mnist").look(drawn)[1])
     assert min(shares) > 0.04
     assert max(shares) < 0.18
