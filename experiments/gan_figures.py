@@ -75,9 +75,20 @@ def write_walk(path: Path, generator: Any, *, latent_dim: int, seed: int) -> Pat
         for moment in share:
             images = np.asarray(draw(generator, (1 - moment) * here + moment * there))
             frames.append(tiled(((images + 1) * 127.5).round().astype(np.uint8), 10))
+    frames = frames if frames[0].mode == "L" else _paletted(frames, FRAMES)
     with atomic_write(path) as stream:
         frames[0].save(stream, "gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
     return path
+
+
+def _paletted(frames: list[Image.Image], every: int) -> list[Image.Image]:
+    """Frames in one palette of 256 colours, so that none flickers.
+
+    Pillow by itself would cut at medians, which dulls the bright colours that are rare.
+    """
+    some = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames[::every]]))
+    palette = some.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    return [frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
 
 
 @rc_context(figures.STYLE)

@@ -187,7 +187,8 @@ def test_clothes_are_scored_in_features_alone():
     assert names == ["frechet", "kid", "precision", "recall", "density", "coverage", "nearest"]
 
 
-def test_photographs_are_seen_by_the_network_of_scenes(embedded):
+def test_photographs_are_seen_by_the_network_of_scenes(embedded, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
     features = gan_features.features_of("cifar10")
     assert "coloured shapes" in features.note
     grey = np.full((1, 32, 32, 3), 128, np.uint8)
@@ -200,8 +201,29 @@ def test_photographs_are_seen_by_the_network_of_scenes(embedded):
     assert np.abs(found[0] - found[1]).max() > 0.1
 
 
+def test_photographs_are_seen_by_inception_where_it_is_at_hand(tmp_path, monkeypatch):
+    """Which file, which images and which activations: the network itself has tests of its own."""
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
+    file = weights.WEIGHTS["inception_v3_fid"].location
+    file.parent.mkdir()
+    file.touch()
+
+    def see(images):
+        assert images.shape[1:] == (299, 299, 3)
+        return None, {"pool2048": images.mean(axis=(1, 2))}
+
+    stand_in = {file: jax.tree_util.Partial(see)}
+    monkeypatch.setattr(gan_features, "inception_v3_fid", stand_in.get)
+    features = gan_features.features_of("folder")
+    assert "Inception-v3" in features.note
+    found, logits = features.look(np.stack([np.full((32, 32, 3), value, np.uint8) for value in range(102)]))
+    assert logits is None
+    np.testing.assert_allclose(found[:, 0], (np.arange(102) - 128) / 128, atol=1e-5)
+
+
 @pytest.mark.slow
-def test_a_folder_in_colour_trains_and_draws(folder, embedded, tmp_path):
+def test_a_folder_in_colour_trains_and_draws(folder, embedded, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
     file = tmp_path / "generator.safetensors"
     few = {"steps": 2, "batch_size": 4, "n_samples": 100, "checkpoint_every": 2}
     settings = Config(
