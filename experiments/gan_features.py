@@ -70,8 +70,11 @@ def _of_inception(weights: Path) -> Features:
 
 def _of_scenes() -> Features:
     network = load_network("scenes")
-    note = f"features of a network of coloured shapes ({network.name}, images enlarged to {SCENES_SIDE} px)"
-    return Features(partial(_by_batch, _scenes, network.features_fn), f"{note}: compare runs, not papers")
+    note = (
+        f"features of a network of coloured shapes ({network.name}, images enlarged to {SCENES_SIDE} px): compare "
+        "runs, not papers; python -m jaxvision.weights fetch inception_v3_fid gets Inception-v3"
+    )
+    return Features(partial(_by_batch, _scenes, network.features_fn), note)
 
 
 def _by_batch(

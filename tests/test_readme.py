@@ -16,9 +16,10 @@ def test_snippets_run():
     exec(compile("".join(snippets), str(README), "exec"), names)
     assert names["maps"].shape == (2, 224, 224)
     assert names["fooled"].images.shape == (2, 224, 224, 3)
-    assert names["drawn"].images.shape == (1, 224, 224, 3)
+    assert names["visualized"].images.shape == (1, 224, 224, 3)
     assert names["said"].tokens.shape == (2, 5, 16)
     assert names["sampled"].tokens.shape == (2, 16)
+    assert names["drawn"].shape == (16, 28, 28, 1)
 
 
 def test_two_commands_set_up_and_run():
