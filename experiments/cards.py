@@ -117,7 +117,8 @@ def table(file: Path, title: str, rows: Mapping[str, str], *, seconds: float, sa
         The card's path.
     """
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), jax {jax.__version__}"
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    machine = f"{n_cores} CPU core{'s' if n_cores > 1 else ''} ({platform.machine()}), jax {jax.__version__}"
     rows = dict(rows) | {
         "file": f"`{file.name}`, {file.stat().st_size:,} bytes",
         "SHA-256": f"`{sha256(file)}`",
