@@ -12,9 +12,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Modules that are PyTorch code; without the extra `peers` there is nothing in them to collect.
-collect_ignore = []
+collect_ignore_glob = []
 if importlib.util.find_spec("torch") is None:
-    collect_ignore = ["experiments/peers.py", "experiments/peers_captioning.py", "tests/backbones/networks_in_torch.py"]
+    collect_ignore_glob = ["experiments/peers*.py", "tests/backbones/networks_in_torch.py"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import figures
-from experiments.timing import Timing
+from experiments.timing import Timing, n_cores
 from jaxvision.files import atomic_write
 
 HEADER = (
@@ -81,7 +80,7 @@ def describe_machine() -> str:
     if importlib.util.find_spec("torch") is not None:
         versions.append(f"PyTorch {importlib.metadata.version('torch')}")
     device = jax.devices()[0]
-    kind = device.device_kind if device.platform != "cpu" else f"{_processor()}, {_cores()} cores"
+    kind = device.device_kind if device.platform != "cpu" else f"{_processor()}, {n_cores()} cores"
     return f"{kind}; {', '.join(versions)}, Python {platform.python_version()}"
 
 
@@ -90,10 +89,6 @@ def _processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cells(row: Row) -> tuple[str, ...]:

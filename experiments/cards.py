@@ -1,7 +1,6 @@
 """The card of a network that this project trained itself: how it was made, what it can do, and its hash."""
 
 import datetime
-import os
 import platform
 import shlex
 from collections import Counter
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 
 from experiments.tasks import Task
+from experiments.timing import n_cores
 from jaxvision.files import atomic_write, sha256
 from jaxvision.training import Score
 
@@ -117,8 +117,8 @@ def table(file: Path, title: str, rows: Mapping[str, str], *, seconds: float, sa
         The card's path.
     """
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    machine = f"{n_cores} CPU core{'s' if n_cores > 1 else ''} ({platform.machine()}), jax {jax.__version__}"
+    cores = n_cores()
+    machine = f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()}), jax {jax.__version__}"
     rows = dict(rows) | {
         "file": f"`{file.name}`, {file.stat().st_size:,} bytes",
         "SHA-256": f"`{sha256(file)}`",

@@ -1,5 +1,6 @@
 """Timing of compiled steps: interleaved, warm-up apart, medians with their spread."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -119,3 +120,8 @@ def matmul_peak(*, rounds: int = 10) -> float:
     x = jnp.ones((PEAK_SIDE, PEAK_SIDE))
     call, _ = compiled(jnp.dot, x, x)
     return 2 * PEAK_SIDE**3 / float(interleaved({"matmul": call}, rounds=rounds)["matmul"].min())
+
+
+def n_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
