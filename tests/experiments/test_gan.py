@@ -82,6 +82,7 @@ def test_drawing_trains_nothing(finished, tmp_path):
     assert not (tmp_path / "drawn" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
     whole = main(config(tmp_path / "whole"))
     part = config(tmp_path / "part")
@@ -134,7 +135,13 @@ def test_a_replica_is_its_single_run(network, tmp_path):
     assert many.scores[1].frechet == pytest.approx(one.scores[0].frechet, rel=1e-2)
 
 
-@pytest.mark.parametrize("objective", sorted(gan_training.GAMES))
+QUICK = ("hinge", "nonsaturating", "wgan_gp")  # one of each kind; a step takes seconds to compile
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(gan_training.GAMES)],
+)
 def test_every_objective_takes_a_step_and_stays_finite(objective, tmp_path):
     few = resolved(config(tmp_path, objective=objective, steps=1, steps_per_dispatch=1))
     images = gan_data.Images(np.zeros((16, 28, 28, 1), np.uint8), np.zeros((4, 28, 28, 1), np.uint8), ())
