@@ -60,9 +60,9 @@ class Config:
     latent_dim: int = 96
     """numbers that an image begins with, uniform in [-1, 1)"""
     learning_rate: float | None = None
-    """of Adam, for both networks; none: 1e-3, for hinge, wgan and r1 2e-4"""
+    """of Adam, for both networks; none: 1e-3, for hinge and wgan 2e-4"""
     beta1: float | None = None
-    """of Adam; none: 0.5, for wgan and r1 0"""
+    """of Adam; none: 0.5, for wgan 0"""
     beta2: float | None = None
     """of Adam; none: 0.999, for wgan_gp and wgan_lp 0.9"""
     n_critic: int | None = None

@@ -60,7 +60,7 @@ GAMES = {
     "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.gradient_penalty),
     "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.one_sided_penalty),
     "dragan": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": 10.0}, _dragan),
-    "r1": Game(gan.NON_SATURATING, _SLOWER | {"beta1": 0.0, "gp_weight": 5.0}, _r1),
+    "r1": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": 5.0}, _r1),
 }
 
 
