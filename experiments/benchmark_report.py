@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import figures
+from experiments import figures, large_pages
 from experiments.timing import Timing, n_cores
 from jaxvision.files import atomic_write
 
@@ -75,13 +75,14 @@ def require_same(step: str, form: str, ours: np.ndarray, theirs: np.ndarray, *, 
 
 
 def describe_machine() -> str:
-    """Processor, devices and versions, in one line."""
+    """Processor, devices, memory pages and versions, in one line."""
     versions = [f"JAX {jax.__version__}"]
     if importlib.util.find_spec("torch") is not None:
         versions.append(f"PyTorch {importlib.metadata.version('torch')}")
     device = jax.devices()[0]
     kind = device.device_kind if device.platform != "cpu" else f"{_processor()}, {n_cores()} cores"
-    return f"{kind}; {', '.join(versions)}, Python {platform.python_version()}"
+    pages = ", large memory pages" if large_pages.in_use() else ""
+    return f"{kind}{pages}; {', '.join(versions)}, Python {platform.python_version()}"
 
 
 def _processor() -> str:
