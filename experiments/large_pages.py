@@ -2,8 +2,7 @@
 
 A processor remembers where some thousand pages lie. Arrays of a hundred megabytes in pages of 4 KiB are more than that,
 and a program that reads them once waits for addresses; in pages of 2 MiB they are few. Most distributions give them
-only to those who ask, which glibc does for large allocations if an environment variable says so. Small freed arrays
-are kept for the next ones instead of being given back to the system.
+only to those who ask, which glibc does for large allocations if an environment variable says so.
 """
 
 import os
@@ -12,11 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 VARIABLE = "GLIBC_TUNABLES"
-WANTED = {
-    "glibc.malloc.hugetlb": 1,
-    "glibc.malloc.mmap_threshold": 32 * 2**20,  # the largest there is
-    "glibc.malloc.trim_threshold": 2**30,
-}
+WANTED = "glibc.malloc.hugetlb=1"
 FIRST_GLIBC = (2, 35)  # that knows of pages
 PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
@@ -25,7 +20,7 @@ def restart_with_large_pages() -> None:
     """Begins `python -m experiments.NAME` anew with large pages, where they must be asked for and nobody has.
 
     The process keeps its number, terminal and arguments. Nothing happens where the module is imported by another
-    program, where the variable says anything about malloc, and on other systems.
+    program, where the variable says anything about them, and on other systems.
     """
     if sys.argv[0] != "-m" or not PAGES.exists():  # "-m" stands there while Python looks for the module
         return
@@ -48,7 +43,7 @@ def tunables(environment: Mapping[str, str], libc: str, pages: str) -> str | Non
 
     Example:
         >>> tunables({}, "glibc 2.36", "always [madvise] never")
-        'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824'
+        'glibc.malloc.hugetlb=1'
         >>> tunables({}, "glibc 2.36", "always madvise [never]") is None
         True
     """
@@ -56,11 +51,11 @@ def tunables(environment: Mapping[str, str], libc: str, pages: str) -> str | Non
     given = environment.get(VARIABLE, "")
     if name != "glibc" or tuple(map(int, version.split(".")[:2])) < FIRST_GLIBC:
         return None
-    if "[never]" in pages or "glibc.malloc." in given:
+    if "[never]" in pages or "glibc.malloc.hugetlb" in given:
         return None
-    return ":".join([*filter(None, [given]), *(f"{name}={value}" for name, value in WANTED.items())])
+    return f"{given}:{WANTED}" if given else WANTED
 
 
 def in_use(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process was begun with large pages."""
-    return "glibc.malloc.hugetlb=1" in environment.get(VARIABLE, "")
+    return WANTED in environment.get(VARIABLE, "")

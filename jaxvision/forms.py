@@ -3,6 +3,8 @@
 Measured on two AVX-512 cores with jax 0.10; `python -m experiments.benchmark` measures them again.
 """
 
+from typing import Literal
+
 import jax
 
 MAX_PATCH_VALUES = 3_000_000  # per image; above, the compiler's own convolution is the faster
@@ -43,13 +45,31 @@ def prefers_blocks(channels: int, features: int, taps: int) -> bool:
     return jax.default_backend() == "cpu" and min(channels, features) <= 4 and taps >= 49
 
 
-def prefers_subpixel() -> bool:
-    """Whether a transposed convolution is faster as one matrix product and shifted sums: on a CPU.
+def prefers_rows(channels: int, taps: int) -> bool:
+    """Whether a convolution is faster with patches of a single row: on a CPU, with a kernel from 5 x 5.
+
+    Args:
+        channels: of the input.
+        taps: positions of the kernel.
 
     Returns:
-        True for the product, False for the compiler's own convolution.
+        True for rows, False for one of the other forms.
     """
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and taps >= 25 and channels >= 16
+
+
+def transposed_form(features: int) -> Literal["rows", "subpixel", "direct"]:
+    """The fastest form of a transposed convolution: on a CPU a matrix product and shifted sums.
+
+    Args:
+        features: of the output.
+
+    Returns:
+        "rows", or "subpixel" for an image, on a CPU; elsewhere "direct", the compiler's own.
+    """
+    if jax.default_backend() != "cpu":
+        return "direct"
+    return "rows" if features >= 16 else "subpixel"
 
 
 def chunk_size(n: int, height: int, width: int) -> int:

@@ -4,7 +4,15 @@
 """
 
 from jaxvision.backbones.classifier import features_fn, logits_fn
-from jaxvision.backbones.convolution import conv2d, conv_blocks, conv_direct, conv_patches, conv_pointwise, relu
+from jaxvision.backbones.convolution import (
+    conv2d,
+    conv_blocks,
+    conv_direct,
+    conv_patches,
+    conv_pointwise,
+    conv_rows,
+    relu,
+)
 from jaxvision.backbones.inception import InceptionV3, inception_v3_fid
 from jaxvision.backbones.layers import Conv, Layered, with_recomputed_blocks, with_replicated_edges
 from jaxvision.backbones.lenet import LeNet, lenet
@@ -27,6 +35,7 @@ __all__ = [
     "conv_direct",
     "conv_patches",
     "conv_pointwise",
+    "conv_rows",
     "features_fn",
     "inception_v3_fid",
     "lenet",

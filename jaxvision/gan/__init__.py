@@ -58,7 +58,12 @@ from jaxvision.gan.replicas import Replicas, replica, replicas, replicated_step
 from jaxvision.gan.resnet import ResNetCritic, ResNetGenerator, resnet_critic, resnet_generator
 from jaxvision.gan.spectral import clip_weights, spectral_norm, spectral_normalize, spectral_vectors
 from jaxvision.gan.step import GANState, Optimizers, alternating_step, start_gan
-from jaxvision.gan.transposed import conv_transpose2d, conv_transpose_direct, conv_transpose_subpixel
+from jaxvision.gan.transposed import (
+    conv_transpose2d,
+    conv_transpose_direct,
+    conv_transpose_rows,
+    conv_transpose_subpixel,
+)
 
 __all__ = [
     "HINGE",
@@ -89,6 +94,7 @@ __all__ = [
     "clip_weights",
     "conv_transpose2d",
     "conv_transpose_direct",
+    "conv_transpose_rows",
     "conv_transpose_subpixel",
     "cross_entropy_loss",
     "dcgan_critic",

@@ -1,9 +1,11 @@
 r"""Transposed convolution, in the form that is fastest where it runs (`forms` chooses).
 
-Two forms of the same sum, $y_{s p + u - \text{pad}} \mathrel{+}= x_p W_u$ over the kernel's taps $u$:
+Three forms of the same sum, $y_{s p + u - \text{pad}} \mathrel{+}= x_p W_u$ over the kernel's taps $u$:
 
-- *subpixel* (CPU): one matrix product gives every pixel's k x k patch of the output; then the patches are laid over
-  each other, ceil(k / s) of them along each side. All its derivatives are such products, too.
+- *rows* (CPU): neighbouring pixels of a row side by side, one matrix product to rows of s x s blocks of the output,
+  and the ceil(k / s) blocks that fall on the same place are added. All its derivatives are such products, too.
+- *subpixel* (CPU, an image of few channels): one matrix product gives every pixel's k x k patch of the output; the
+  patches are laid over each other along both sides.
 - *direct*: the compiler's own convolution of x with zeros between its pixels.
 """
 
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxvision.forms import prefers_subpixel
+from jaxvision.forms import transposed_form
 
 
 def conv_transpose2d(
@@ -48,8 +50,29 @@ def conv_transpose2d(
         Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285,
         2016, chapter 4.
     """
-    form = conv_transpose_subpixel if prefers_subpixel() else conv_transpose_direct
+    forms = {"rows": conv_transpose_rows, "subpixel": conv_transpose_subpixel, "direct": conv_transpose_direct}
+    form = forms[transposed_form(kernel.shape[2])]
     return form(x, kernel, bias, stride=stride, padding=padding)
+
+
+def conv_transpose_rows(
+    x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
+) -> Float[Array, "n oh ow d"]:
+    """`conv_transpose2d` as one matrix product of neighbours in a row, and sums of rows."""
+    n, h, w, c = x.shape
+    k, _, d, _ = kernel.shape
+    reach = -(-k // stride)  # blocks of s x s pixels that a patch has along a side
+    kernel = jnp.pad(kernel, ((0, reach * stride - k),) * 2 + ((0, 0),) * 2)
+    kernel = kernel.reshape(reach, stride, reach, stride, d, c)[:, :, ::-1]  # a block's last column is its left pixel's
+    matrix = kernel.transpose(2, 5, 0, 1, 3, 4).reshape(reach * c, -1)  # (reach*c, reach*s*s*d)
+    columns = jnp.pad(x, ((0, 0), (0, 0), (reach - 1, reach - 1), (0, 0)))
+    width = w + reach - 1
+    neighbours = jnp.concatenate([columns[:, :, q : q + width] for q in range(reach)], axis=-1)
+    rows = (neighbours.reshape(-1, reach * c) @ matrix).reshape(n, h, width, -1)
+    parts = lax.split(rows, [stride * stride * d] * reach, axis=3)
+    laid = [jnp.pad(part, ((0, 0), (q, reach - 1 - q), (0, 0), (0, 0))) for q, part in enumerate(parts)]
+    blocks = functools.reduce(operator.add, laid).reshape(n, h + reach - 1, width, stride, stride, d)
+    return _cut(blocks, (h, w), k, padding) + bias[None, None, None]
 
 
 def conv_transpose_subpixel(
@@ -63,9 +86,7 @@ def conv_transpose_subpixel(
     patches = x.reshape(-1, c) @ kernel.reshape(-1, c).T  # (n*h*w, reach*s*reach*s*d)
     blocks = _overlap(patches.reshape(n, h, w, reach, stride, reach, stride * d), 1, 3)
     blocks = _overlap(blocks, 2, 4).reshape(n, h + reach - 1, w + reach - 1, stride, stride, d)
-    y = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(n, (h + reach - 1) * stride, (w + reach - 1) * stride, d)
-    height, width = (h - 1) * stride + k - 2 * padding, (w - 1) * stride + k - 2 * padding
-    return y[:, padding : padding + height, padding : padding + width] + bias[None, None, None]
+    return _cut(blocks, (h, w), k, padding) + bias[None, None, None]
 
 
 def conv_transpose_direct(
@@ -78,6 +99,14 @@ def conv_transpose_direct(
         x, kernel[::-1, ::-1], (1, 1), sides, lhs_dilation=(stride, stride), dimension_numbers=("NHWC", "HWOI", "NHWC")
     )
     return y + bias[None, None, None]
+
+
+def _cut(blocks: Array, size: tuple[int, int], k: int, padding: int) -> Array:
+    """Blocks of s x s pixels as an image, without its margin."""
+    n, rows, columns, stride, _, d = blocks.shape
+    y = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows * stride, columns * stride, d)
+    height, width = ((side - 1) * stride + k - 2 * padding for side in size)
+    return y[:, padding : padding + height, padding : padding + width]
 
 
 def _overlap(patches: Array, side: int, reach: int) -> Array:
