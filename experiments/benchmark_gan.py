@@ -27,7 +27,7 @@ from experiments import gan_training
 from experiments.benchmark import Prepared, Result, time_all
 from experiments.command import command
 from experiments.inputs import require_number
-from experiments.timing import compiled, flops
+from experiments.timing import compiled_step, flops
 from jaxvision import gan
 from jaxvision.backbones import state_dict
 from jaxvision.training import new_run
@@ -98,7 +98,7 @@ def dcgan_step(config: Config) -> Prepared:
     """The alternating step with cross-entropy, beside PyTorch's."""
     state, real, latents = beginning("dcgan", config)
     step_fn = gan.alternating_step(gan.NON_SATURATING, optimizers(), given(latents), decay=DECAY)
-    call, seconds = compiled(lambda state, real: step_fn(state, (real[None],))[0], state, real)
+    call, seconds = compiled_step(lambda state, real: step_fn(state, (real[None],))[0], state, real)
     name, calls = f"DCGAN step, {config.batch_size} images", {"ours": call}
     after = call()
     for form, pair in torch_pairs(state, real, latents, config).items():
@@ -117,29 +117,32 @@ def critic_step(config: Config) -> Prepared:
     shares_key = jax.random.key(config.seed)
     optimizer = optimizers().critic
 
-    def step(state: gan.GANState, real: jax.Array, latents: jax.Array) -> tuple[Any, Any]:
-        fake, _ = gan.draw_on_batch(state.generator, latents)
+    def step(trained: tuple[Any, Any], generator: Callable, real: jax.Array, latents: jax.Array) -> tuple[Any, Any]:
+        critic, moments = trained
+        fake, _ = gan.draw_on_batch(generator, latents)
 
         def loss(critic: Callable) -> jax.Array:
             penalty = gan.gradient_penalty(critic, real, fake, shares_key)
             return jnp.mean(gan.wasserstein_loss(critic(real), critic(fake))) + GP_WEIGHT * jnp.mean(penalty)
 
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
-            updates, moments = optimizer.update(jax.grad(loss)(state.critic), state.critic_optimizer, state.critic)
-        return optax.apply_updates(state.critic, updates), moments
+            updates, moments = optimizer.update(jax.grad(loss)(critic), moments, critic)
+        return optax.apply_updates(critic, updates), moments
 
-    call, seconds = compiled(step, state, real, latents[0])
+    arguments = (state.critic, state.critic_optimizer), state.generator, real, latents[0]
+    call, seconds = compiled_step(step, *arguments)
     name, calls = f"WGAN-GP critic step, {config.batch_size} images", {"ours": call}
     ones = jnp.ones(config.batch_size)
     shares = gan.mixtures(ones, 0 * ones, shares_key)
     eager = {form: pair for form, pair in torch_pairs(state, real, latents, config).items() if "compiled" not in form}
+    _, after = call()
     for form, pair in eager.items():
         from experiments import peers_gan  # noqa: PLC0415 - PyTorch is an extra
 
         calls[form] = peers_gan.penalized_step(pair, np.asarray(shares), gp_weight=GP_WEIGHT, **ADAM)
         calls[form]()
-        compare(name, form, call()[1], pair.critic)
-    return Prepared(name, calls, seconds, flops(step, state, real, latents[0]))
+        compare(name, form, after, pair.critic)
+    return Prepared(name, calls, seconds, flops(step, *arguments))
 
 
 def side_by_side(config: Config) -> Prepared:
@@ -148,11 +151,14 @@ def side_by_side(config: Config) -> Prepared:
     step_fn = gan.alternating_step(gan.NON_SATURATING, optimizers(), given(latents), decay=DECAY)
     states = gan.replicas([state] * config.replicas)
     batch = (jnp.stack([real[None]] * config.replicas),)
-    call, seconds = compiled(lambda states, batch: gan.replicated_step(step_fn)(states, batch)[0], states, batch)
-    single, _ = compiled(lambda state, real: step_fn(state, (real,))[0], state, batch[0][0])
+    call, seconds = compiled_step(lambda states, batch: gan.replicated_step(step_fn)(states, batch)[0], states, batch)
+    singles = [
+        compiled_step(lambda state, real: step_fn(state, (real,))[0], state, batch[0][0])[0]
+        for _ in range(config.replicas)
+    ]
 
     def in_turn() -> list[gan.GANState]:
-        return [single() for _ in range(config.replicas)]
+        return [single() for single in singles]
 
     name = f"{config.replicas} MLP GANs at once, {config.batch_size} images"
     mine, alone = (optax.tree.get(s.critic_optimizer, "mu") for s in (gan.replica(call(), -1), in_turn()[-1]))

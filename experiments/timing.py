@@ -95,6 +95,36 @@ def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], fl
     return lambda: jax.block_until_ready(program(*arguments)), seconds
 
 
+def compiled_step(function: Callable, state: Any, *arguments: Any) -> tuple[Callable[[], Any], float]:
+    """As `compiled`, of a step that goes on from its own result and gives the old buffers away, as `training.fit` does.
+
+    Args:
+        function: `(state, *arguments) -> state`.
+        state: the first, left intact.
+        arguments: pytrees of arrays, the same in each step.
+
+    Returns:
+        A call that takes one step and returns the state after it, valid until the next call; and seconds for compiling.
+
+    Example:
+        >>> call, _ = compiled_step(lambda state, change: state + change, jnp.ones(()), jnp.ones(()))
+        >>> float(call()), float(call())
+        (2.0, 3.0)
+    """
+    jax.clear_caches()
+    begun = time.perf_counter()
+    program = jax.jit(function, donate_argnums=0).lower(state, *arguments).compile()
+    seconds = time.perf_counter() - begun
+    now = jax.tree.map(jnp.copy, state)
+
+    def call() -> Any:
+        nonlocal now
+        now = jax.block_until_ready(program(now, *arguments))
+        return now
+
+    return call, seconds
+
+
 def flops(function: Callable, *arguments: Any) -> float:
     """Floating-point operations of one call, as the compiler counts them.
 
