@@ -1,7 +1,7 @@
-"""Benchmark of captioning: a training step, a gradient and a beam search against what one would run instead.
+"""Benchmark of captioning: a training step and a beam search against what one would run instead.
 
 - The training step (forward, loss, gradients, Adam's update; LSTM) against PyTorch's forms of it, eager and compiled.
-- The gradient against the NumPy reference, the course's layers with derivatives by hand.
+- The same step against the NumPy reference, the course's layers with derivatives by hand and its Adam.
 - The beam search of many images in one program against the same search compiled for one image, in a loop.
 
 Measured and reported as in `experiments.benchmark`: interleaved, medians with quartiles, results compared before
@@ -26,7 +26,7 @@ from experiments import benchmark_report as report
 from experiments.benchmark import Prepared, Result, time_all
 from experiments.command import command
 from experiments.inputs import require_number
-from experiments.timing import compiled
+from experiments.timing import compiled, compiled_step
 from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
 from jaxvision.numpy_reference import captioning_loss
 from jaxvision.recurrent import lstm_to_torch
@@ -109,22 +109,14 @@ def prepare(config: Config) -> Iterator[Prepared]:
     )
     for n in config.batches:
         yield training_step(model, n, config)
-    yield gradient(model, config)
+    yield against_numpy(model, config)
     yield beams(model, config)
 
 
 def training_step(model: Captioner, n: int, config: Config) -> Prepared:
     """A step of Adam, beside PyTorch's; compared are the changes of all weights."""
-    optimizer = optax.adam(LEARNING_RATE)
-
-    def step(model: Captioner, state: Any, features: Array, captions: Array) -> tuple[Captioner, Any, Array]:
-        loss, gradients = jax.value_and_grad(caption_loss)(model, features, captions)
-        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
-            updates, state = optimizer.update(gradients, state, model)
-        return optax.apply_updates(model, updates), state, loss  # type: ignore[return-value]
-
     features, captions = batch(n, config)
-    call, seconds = compiled(step, model, optimizer.init(model), features, captions)
+    call, seconds = adam_step(model, features, captions)
     calls: dict[str, Callable[[], Any]] = {"ours": call}
     name = f"captioner training step, {n} captions"
     if config.peers and importlib.util.find_spec("torch") is not None:
@@ -147,21 +139,56 @@ def training_step(model: Captioner, n: int, config: Config) -> Prepared:
     return Prepared(name, calls, seconds, 3 * forward_operations(model, *captions.shape))
 
 
-def gradient(model: Captioner, config: Config) -> Prepared:
-    """Loss and derivatives by every weight, beside the NumPy reference."""
+def against_numpy(model: Captioner, config: Config) -> Prepared:
+    """The same step, beside one of the NumPy reference, which uses all cores in its products."""
     features, captions = batch(config.images, config)
-    call, seconds = compiled(jax.value_and_grad(caption_loss), model, features, captions)
-    params = {name: np.asarray(array) for name, array in named(model).items()}
-
-    def reference() -> tuple[np.floating, dict[str, np.ndarray]]:
-        return captioning_loss(params, np.asarray(features), np.asarray(captions), cell_type="lstm")
-
-    name, (loss, gradients), expected = f"captioner gradient, {config.images} captions", call(), reference()
-    report.require_same(name, "NumPy reference", np.asarray(loss), np.asarray(expected[0]))
-    for weight, array in named(gradients).items():
-        report.require_same(f"{name}, {weight}", "NumPy reference", np.asarray(array), expected[1][weight])
+    call, seconds = adam_step(model, features, captions)
+    before = {name: np.asarray(array) for name, array in named(model).items()}
+    weights = {name: array.copy() for name, array in before.items()}
+    reference = numpy_step(weights, np.asarray(features), np.asarray(captions))
+    after = {name: np.asarray(array) for name, array in named(call()[0]).items()}
+    reference()
+    name = f"captioner training step, {config.images} captions, NumPy"
+    report.require_same(name, "NumPy reference", _moved(before, after), _moved(before, weights))
     operations = 3 * forward_operations(model, *captions.shape)
     return Prepared(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
+
+
+def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], float]:
+    """Our step of Adam as a program, and the seconds that compiling took."""
+    optimizer = optax.adam(LEARNING_RATE)
+
+    def step(trained: tuple[Captioner, Any], features: Array, captions: Array) -> tuple[Captioner, Any]:
+        model, state = trained
+        gradients = jax.grad(caption_loss)(model, features, captions)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+            updates, state = optimizer.update(gradients, state, model)
+        return optax.apply_updates(model, updates), state  # type: ignore[return-value]
+
+    return compiled_step(step, (model, optimizer.init(model)), features, captions)
+
+
+def numpy_step(
+    weights: dict[str, np.ndarray], features: Float[np.ndarray, "n d"], captions: Int[np.ndarray, "n t"]
+) -> Callable[[], np.floating]:
+    """A step of Adam with the reference's gradients, which changes `weights` in place and gives the loss before it."""
+    b1, b2, eps = 0.9, 0.999, 1e-8
+    moments = {name: (np.zeros_like(array), np.zeros_like(array)) for name, array in weights.items()}
+    count = 0
+
+    def step() -> np.floating:
+        nonlocal count
+        count += 1
+        rate = LEARNING_RATE / (1 - b1**count)
+        loss, gradients = captioning_loss(weights, features, captions, cell_type="lstm")
+        for name, gradient in gradients.items():
+            mean, square = moments[name]
+            mean += (1 - b1) * (gradient - mean)
+            square += (1 - b2) * (gradient * gradient - square)
+            weights[name] -= (rate * mean / (np.sqrt(square / (1 - b2**count)) + eps)).astype(np.float32)
+        return loss
+
+    return step
 
 
 def beams(model: Captioner, config: Config) -> Prepared:

@@ -12,7 +12,7 @@ import numpy as np
 
 SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least this long
 LONG_SECONDS = 2.0  # a call of at least this long is warm after one
-REST_SECONDS = 0.01  # between samples, so that one library's waiting threads do not slow the next
+REST_SECONDS = 0.05  # between samples, for the waiting threads of other libraries to fall asleep
 PEAK_SIDE = 2048
 
 
@@ -39,6 +39,9 @@ class Timing:
 def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, np.ndarray]:
     """Times every call once in each round, A B A B ..., so that a busy moment falls on all alike.
 
+    A call of less than two seconds is made once more before each sample, untimed: as in a training, the one before it
+    was its own, and not another library's, whose arrays are in the cache and whose threads still wait awake.
+
     Args:
         calls: by name; each returns when its work is done. Each is called untimed beforehand: twice, or once if slow.
         rounds: samples of each.
@@ -51,11 +54,15 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[
         >>> bool(samples.shape == (3,) and (samples >= 0.01).all())
         True
     """
-    repeats = {name: _repeats(call) for name, call in calls.items()}
+    seconds = {name: _seconds(call) for name, call in calls.items()}
+    slow = {name: taken > LONG_SECONDS for name, taken in seconds.items()}
+    repeats = {name: max(1, round(SAMPLE_SECONDS / taken)) for name, taken in seconds.items()}
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(REST_SECONDS)
+            if not slow[name]:
+                call()
             begun = time.perf_counter()
             for _ in range(repeats[name]):
                 call()
@@ -63,14 +70,16 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[
     return {name: np.array(values) for name, values in samples.items()}
 
 
-def _repeats(call: Callable[[], Any]) -> int:
-    for _ in range(2):  # the first compiles, allocates
+def _seconds(call: Callable[[], Any]) -> float:
+    """Of the second call; of the first, which compiles and allocates, where that alone is slow."""
+    seconds = 0.0
+    for _ in range(2):
         begun = time.perf_counter()
         call()
         seconds = time.perf_counter() - begun
-        if seconds > LONG_SECONDS:  # nothing that a second call could mend
+        if seconds > LONG_SECONDS:
             break
-    return max(1, round(SAMPLE_SECONDS / seconds))
+    return seconds
 
 
 def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], float]:
