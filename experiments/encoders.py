@@ -14,11 +14,12 @@ from jaxtyping import Array, Float
 from experiments.networks import load_network
 from jaxvision.backbones import scenenet
 from jaxvision.data.captions import weights_digest
-from jaxvision.data.scenes import COLORS, GRID, MAX_OBJECTS, PART_SIZES, SHAPES, split_scores
+from jaxvision.data.scenes import APART, ASKEW, COLORS, GRID, MAX_OBJECTS, PART_SIZES, SHAPES, split_scores
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
 
 SCENENET = Path(__file__).resolve().parents[1] / "checkpoints" / "scenenet.safetensors"
+SHARP = 40.0  # how suddenly two objects stand plainly apart; an eighth of the image is a cell
 LAST_MAP = "features.12"  # of SqueezeNet 1.1
 
 Features = Callable[[Float[Array, "n s s 3"]], Float[Array, "n d"]]
@@ -113,11 +114,13 @@ def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array
 
 
 def _of_scenes(model: Callable, logits_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
-    """The objects that SceneNet finds, the largest first and the others from left to right, and the background.
+    """The objects that SceneNet finds, the largest first and the others from left to right, and how they stand.
 
     An object is a cell that is surer than its neighbours. It is told by how sure that is, where it is, the
     probabilities of what it is, and the network's last activations there; all zero where there are fewer objects. The
-    largest is the one most like what the classifier, which was trained to name the largest, says.
+    largest is the one most like what the classifier, which was trained to name the largest, says. Besides the
+    background come what a first, linear layer could not tell from these: how many objects there are, how many of each
+    shape and colour, and which of two stands plainly beside or above the other.
     """
     scores, seen = model(images)
     parts = split_scores(scores)  # (n, 8, 8, ...)
@@ -138,10 +141,28 @@ def _of_scenes(model: Callable, logits_fn: Callable, images: Float[Array, "n s s
     first = jax.nn.one_hot(jnp.argmax(likeness, axis=1), MAX_OBJECTS, dtype=bool)
     key = jnp.where(first, -1.0, jnp.where(sure > 0.5, objects[:, :, 1], 2.0 - sure))  # doubtful ones last
     order = jnp.argsort(key, axis=1)
-    objects = jnp.take_along_axis(objects * sure[:, :, None], order[:, :, None], axis=1)
+    objects, sure = (jnp.take_along_axis(a, order[:, :, None], axis=1) for a in (objects, sure[:, :, None]))
+    shape, color = (jnp.take_along_axis(a, order[:, :, None], axis=1) for a in (shape, color))
+    alike = jnp.einsum("no,nos,noc->nsc", sure[..., 0], shape, color).reshape(len(images), -1)
+    number = jax.nn.one_hot(jnp.sum(sure[..., 0] > 0.5, axis=1) - 1, MAX_OBJECTS)
+    beside = _beside(objects[:, :, 1:3], sure[..., 0])
+    objects = objects * sure
     background = jax.nn.softmax(jnp.mean(jax.nn.log_softmax(parts["background"]), axis=(1, 2)))
     named_largest = [jnp.sum(largest, axis=2), jnp.sum(largest, axis=1)]
-    return jnp.concatenate([objects.reshape(len(images), -1), background, *named_largest], axis=1)
+    sums = [jnp.sum(sure * part, axis=1) for part in (shape, color)]
+    rows = [objects.reshape(len(images), -1), background, *named_largest, number, *sums, alike, beside]
+    return jnp.concatenate(rows, axis=1)
+
+
+def _beside(centers: Float[Array, "n o 2"], sure: Float[Array, "n o"]) -> Float[Array, "n pairs"]:
+    """For each two objects: near 1 where the second is plainly right of the first, or below, near -1 for the contrary."""
+    first, second = np.triu_indices(centers.shape[1], k=1)
+    apart = centers[:, second] - centers[:, first]  # (n, pairs, 2)
+    across = apart[:, :, ::-1]
+    far = jax.nn.sigmoid((jnp.abs(apart) - APART) * SHARP)
+    straight = jax.nn.sigmoid((ASKEW * jnp.abs(apart) - jnp.abs(across)) * SHARP)
+    plain = jnp.sign(apart) * far * straight * (sure[:, first] * sure[:, second])[:, :, None]
+    return plain.reshape(len(centers), -1)
 
 
 def _of_photographs(features_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:

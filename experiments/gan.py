@@ -2,7 +2,8 @@
 
 A generator turns random numbers into images, a critic scores images, and each is trained against the other
 (Goodfellow et al., "Generative adversarial nets", 2014, https://arxiv.org/abs/1406.2661; CS231n's assignment 3, whose
-networks, rates and noise are the defaults). `--replicas 5` trains five seeds in one program and reports intervals.
+networks, rates and noise are the defaults). `--replicas 5` trains five seeds in one program and reports intervals;
+`--replicas 3 --gp-weight 1 10 100` (or --learning-rate) compares settings instead, from the same seed.
 
 Without flags it trains the small networks on scikit-learn's digits, a look that needs no files; `--dataset mnist
 --network dcgan` is the real thing. Colour, CIFAR-10 or a folder of one's own pictures, takes `--network resnet`.
@@ -59,16 +60,16 @@ class Config:
     """images in an update"""
     latent_dim: int = 96
     """numbers that an image begins with, uniform in [-1, 1)"""
-    learning_rate: float | None = None
-    """of Adam, for both networks; none: 1e-3, for hinge and wgan 2e-4"""
+    learning_rate: tuple[float, ...] = ()
+    """of Adam, for both networks, of all replicas or of each; none: 1e-3, for hinge and wgan 2e-4"""
     beta1: float | None = None
     """of Adam; none: 0.5, for wgan 0"""
     beta2: float | None = None
     """of Adam; none: 0.999, for wgan_gp and wgan_lp 0.9"""
     n_critic: int | None = None
     """updates of the critic in a step; none: 1, for hinge 2, for wgan 5"""
-    gp_weight: float | None = None
-    """of the penalty; none: 10 for wgan_gp, wgan_lp and dragan, 5 for r1; other objectives have none"""
+    gp_weight: tuple[float, ...] = ()
+    """of the penalty, of all replicas or of each; none: 10 (wgan_gp, wgan_lp, dragan), 5 (r1); others have no penalty"""
     ema_decay: float = 0.999
     """of the generator's average, which is the one that draws"""
     n_samples: int = 10_000
@@ -135,8 +136,12 @@ def main(config: Config) -> Result:
         pictures = _pictures(config, run, trained.generators[0])
         path = run.picture("losses.png")
         figures.save(gan_figures.losses(run.metrics(), config.replicas), path)
-        rows = gan_scores.summary(list(scores), judge.floor)
-        _tell(run, rows, judge.n, features.note)
+        settings = gan_training.settings(config)
+        for setting, one in zip(settings, scores, strict=False):
+            _tell(run, gan_scores.summary([one], judge.floor), judge.n, f"{features.note}; {setting}")
+        rows = gan_scores.summary(list(scores[:1] if settings else scores), judge.floor)
+        if not settings:
+            _tell(run, rows, judge.n, features.note)
         result = Result(
             run_dir=run.path,
             pictures=(*pictures, path),
@@ -191,24 +196,30 @@ def resolved(config: Config) -> Config:
 
     Example:
         >>> resolved(Config(objective="wgan_gp", network="dcgan")).gp_weight
-        10.0
+        (10.0,)
     """
     game = gan_training.GAMES[config.objective]
     dispatch = {"steps_per_dispatch": 50 if config.network == "mlp" else 1}  # see `training.fit`
-    if config.gp_weight is not None and game.penalty is None:
+    if config.gp_weight and game.penalty is None:
         raise InputError(f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out")
     if (config.images is None) == (config.dataset == "folder"):
         raise InputError("--dataset folder and --images FOLDER belong together: give both, or neither")
     gan_training.require_shape(config.network, gan_data.SHAPES[config.dataset])
-    given = {name: value for name, value in vars(config).items() if value is not None}
+    given = {name: value for name, value in vars(config).items() if value not in (None, ())}
     config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | game.defaults | given))
     least = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
     for name in ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "checkpoint_every", *least):
         value, bound = getattr(config, name), least.get(name, 1)
         below_one = name in ("beta1", "beta2", "ema_decay")
-        if not np.isfinite(value) or value < bound or (below_one and value >= 1):
-            end = " and below 1" if below_one else ""
-            raise InputError(f"--{name.replace('_', '-')} must be {bound} or more{end}, got {value}")
+        for number in value if isinstance(value, tuple) else (value,):
+            if not np.isfinite(number) or number < bound or (below_one and number >= 1):
+                end = " and below 1" if below_one else ""
+                raise InputError(f"--{name.replace('_', '-')} must be {bound} or more{end}, got {number}")
+        if isinstance(value, tuple) and len(value) not in (1, config.replicas):
+            raise InputError(
+                f"--{name.replace('_', '-')} must be one number, or one for each of --replicas {config.replicas}, "
+                f"got {len(value)}"
+            )
     return config
 
 
@@ -242,7 +253,7 @@ def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]],
     assert config.export is not None
     shape = gan_data.SHAPES[config.dataset]
     look = "RGB" if shape == gan_data.COLOUR else "ink bright" if config.dataset in gan_data.DIGITS else "ground dark"
-    penalty = f", penalty {config.gp_weight:g}" if config.gp_weight else ""
+    penalty = f", penalty {config.gp_weight[0]:g}" if config.gp_weight[0] else ""
     cards.table(
         config.export,
         f"{config.network.upper()} generator on {config.dataset}, {config.objective}",
@@ -251,7 +262,7 @@ def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]],
             "latents": f"{config.latent_dim}, uniform in [-1, 1)",
             "images": f"`(N, {', '.join(map(str, shape))})`, in [-1, 1], {look}",
             "training": f"{config.steps} steps of {config.batch_size} images, {config.n_critic} critic updates each, "
-            f"Adam {config.learning_rate:g} ({config.beta1:g}, {config.beta2:g}){penalty}, average of the weights "
+            f"Adam {config.learning_rate[0]:g} ({config.beta1:g}, {config.beta2:g}){penalty}, average of the weights "
             f"with {config.ema_decay:g}, seed {config.seed}",
             "weights": "one byte each, a scale for each output; scored before that rounding",
             "scores": f"in {note}",

@@ -31,7 +31,7 @@ class Game(NamedTuple):
     """
 
     objective: gan.Objective
-    defaults: dict[str, float]
+    defaults: dict[str, Any]
     penalty: Callable | None = None
     spectral: bool = False
     project: Callable | None = None
@@ -48,8 +48,8 @@ def _r1(critic: Callable, real: Any, fake: Any, key: Any) -> Any:
 
 
 # Rate and momentum are the assignment's, for every objective; penalties have their papers' weights.
-_ADAM = {"learning_rate": 1e-3, "beta1": 0.5, "beta2": 0.999, "n_critic": 1, "gp_weight": 0.0}
-_SLOWER = _ADAM | {"learning_rate": 2e-4}
+_ADAM = {"learning_rate": (1e-3,), "beta1": 0.5, "beta2": 0.999, "n_critic": 1, "gp_weight": (0.0,)}
+_SLOWER = _ADAM | {"learning_rate": (2e-4,)}
 GAMES = {
     "nonsaturating": Game(gan.NON_SATURATING, _ADAM),
     "minimax": Game(gan.MINIMAX, _ADAM),
@@ -57,10 +57,10 @@ GAMES = {
     "hinge": Game(gan.HINGE, _SLOWER | {"n_critic": 2}, spectral=True),
     "ragan": Game(gan.RELATIVISTIC_AVERAGE, _ADAM),
     "wgan": Game(gan.WASSERSTEIN, _SLOWER | {"beta1": 0.0, "n_critic": 5}, project=gan.clip_weights),
-    "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.gradient_penalty),
-    "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": 10.0}, gan.one_sided_penalty),
-    "dragan": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": 10.0}, _dragan),
-    "r1": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": 5.0}, _r1),
+    "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": (10.0,)}, gan.gradient_penalty),
+    "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": (10.0,)}, gan.one_sided_penalty),
+    "dragan": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": (10.0,)}, _dragan),
+    "r1": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": (5.0,)}, _r1),
 }
 
 
@@ -144,14 +144,13 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any,
         The generators, and how long it took.
     """
     game = GAMES[config.objective]
-    adam = partial(optax.adam, config.learning_rate, b1=config.beta1, b2=config.beta2)
-    optimizers = gan.Optimizers(adam(), adam())
-    keys = [jax.random.key(config.seed + index) for index in range(config.replicas)]
-    state = gan.replicas([_start(config, images.shape, optimizers, key) for key in keys])
+    swept = bool(settings(config))
+    keys = [jax.random.key(config.seed + index * (not swept)) for index in range(config.replicas)]
+    state = gan.replicas([_start(config, images.shape, index, key) for index, key in enumerate(keys)])
     state = run.restore(state) if config.resume else state
     step_fn = gan.alternating_step(
         game.objective,
-        optimizers,
+        _optimizers(config, 0),  # each replica's rate is in its state
         partial(gan.uniform_latents, dim=config.latent_dim),
         penalty=game.penalty,
         n_critic=config.n_critic,
@@ -178,13 +177,37 @@ def averaged(state: gan.Replicas) -> tuple[Any, ...]:
     return tuple(gan.replica(state, index).averaged for index in range(len(state.states.step)))
 
 
-def _start(config: Any, shape: Shape, optimizers: gan.Optimizers, key: Any) -> gan.GANState:
+def settings(config: Any) -> list[str]:
+    """What the replicas differ in where it is not their seeds: a phrase for each, or nothing.
+
+    Args:
+        config: the resolved settings of `experiments.gan`.
+
+    Returns:
+        Such as ["gp_weight 1", "gp_weight 10"].
+    """
+    swept = [name for name in ("learning_rate", "gp_weight") if len(getattr(config, name)) > 1]
+    numbers = zip(*(getattr(config, name) for name in swept), strict=True)
+    return [", ".join(f"{name} {value:g}" for name, value in zip(swept, row, strict=True)) for row in numbers]
+
+
+def _of(values: tuple[float, ...], index: int) -> float:
+    return values[index if len(values) > 1 else 0]
+
+
+def _optimizers(config: Any, index: int) -> gan.Optimizers:
+    adam = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2"))
+    rate = _of(config.learning_rate, index)
+    return gan.Optimizers(*(adam(rate, b1=config.beta1, b2=config.beta2) for _ in range(2)))
+
+
+def _start(config: Any, shape: Shape, index: int, key: Any) -> gan.GANState:
     keys = jax.random.split(key, 3)
     return gan.start_gan(
         generator(config.network, config.latent_dim, keys[0], shape),
         critic(config.network, keys[1], shape),
-        optimizers,
+        _optimizers(config, index),
         key=keys[2],
-        penalty_weight=config.gp_weight,
+        penalty_weight=_of(config.gp_weight, index),
         spectral=GAMES[config.objective].spectral,
     )

@@ -1,6 +1,7 @@
 """Procedural scenes: coloured, textured shapes in relations, rendered by a pure function of a key."""
 
 from jaxvision.data.scenes.captions import CAPTION_WORDS, describe
+from jaxvision.data.scenes.grammar import APART, ASKEW
 from jaxvision.data.scenes.parts import GRID, N_SCORES, PART_SIZES, Parts, scene_parts, split_scores
 from jaxvision.data.scenes.render import render_scene, scene_batch
 from jaxvision.data.scenes.sample import largest_object, sample_scene, scene_label, split_key
@@ -17,6 +18,8 @@ from jaxvision.data.scenes.vocabulary import (
 )
 
 __all__ = [
+    "APART",
+    "ASKEW",
     "BACKGROUNDS",
     "CAPTION_WORDS",
     "CLAIM_KINDS",

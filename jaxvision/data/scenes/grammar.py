@@ -15,7 +15,7 @@ COMPARATIVES = {"largest": "larger", "smallest": "smaller"}
 
 # What makes a relation plain to see: centres this far apart (image sides) and not just as far the other way;
 # this share of an object covered by the one in front of it.
-_APART, _ASKEW, _COVERED = 0.15, 0.7, 0.1
+APART, ASKEW, _COVERED = 0.15, 0.7, 0.1
 
 
 class Thing(NamedTuple):
@@ -60,9 +60,9 @@ def relations(things: list[Thing], hidden: Float[np.ndarray, "4 4"], i: int, j: 
     """
     found = []
     dx, dy = things[i].x - things[j].x, things[i].y - things[j].y
-    if abs(dx) >= _APART and abs(dy) <= _ASKEW * abs(dx):
+    if abs(dx) >= APART and abs(dy) <= ASKEW * abs(dx):
         found.append(SIDES[0 if dx < 0 else 1])
-    if abs(dy) >= _APART and abs(dx) <= _ASKEW * abs(dy):
+    if abs(dy) >= APART and abs(dx) <= ASKEW * abs(dy):
         found.append(SIDES[2 if dy < 0 else 3])
     if hidden[j, i] >= _COVERED:
         found.append("in front of")
