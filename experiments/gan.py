@@ -69,7 +69,7 @@ class Config:
     n_critic: int | None = None
     """updates of the critic in a step; none: 1, for hinge 2, for wgan 5"""
     gp_weight: tuple[float, ...] = ()
-    """of the penalty, of all replicas or of each; none: 10 (wgan_gp, wgan_lp, dragan), 5 (r1); others have no penalty"""
+    """of the penalty, of all replicas or of each; none: 10 (wgan_gp, wgan_lp, dragan), 5 (r1); others have none"""
     ema_decay: float = 0.999
     """of the generator's average, which is the one that draws"""
     n_samples: int = 10_000

@@ -13,10 +13,10 @@ from jaxvision.errors import InputError
 from jaxvision.pixels import advance, start
 
 ALWAYS_FITS = 1_000_000  # pixels of content and styles together, half a gigabyte: not looked at
-# What no compiler counts, measured on a CPU from 512 to 2048 px: buffers inside the kernels, as a share of the
-# features, and the compiled programs themselves.
-KERNELS = 0.15
-PROGRAMS = 100 * 2**20
+# What no compiler counts, fitted to the peaks of whole runs on a CPU at 384, 512, 640, 768, 1024 and 1536 px (off by
+# -1, +5, +3, -7, -8 and +6 %): buffers inside the kernels, as a share of the features, and programs and figures.
+KERNELS = 0.2
+PROGRAMS = 235 * 2**20
 GRID = 16  # the largest size that fits is a multiple of this
 
 

@@ -181,7 +181,7 @@ def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
 
 
 PEAK = """
-import gc, sys
+import ctypes, gc, sys
 from pathlib import Path
 from experiments import style_transfer
 
@@ -194,6 +194,7 @@ def config(size):
 
 style_transfer.main(config(96))
 gc.collect()
+getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # freed memory goes back, or it would be used again unseen
 Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
 before = mebibytes("VmRSS")
 style_transfer.main(config(768))
@@ -204,12 +205,13 @@ print(mebibytes("VmHWM") - before, style_transfer.estimate(config(768)).total / 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of a process is read from Linux")
 def test_the_estimate_is_close_to_the_peak(untrained, tmp_path):
-    """Within a tenth on a quiet machine; what a process holds beside its arrays varies with what else is running."""
+    """Within a tenth where it was fitted; what a process holds beside its arrays varies a little from run to run."""
     command = [sys.executable, "-c", PEAK, str(untrained), str(tmp_path)]
     settings = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    settings |= {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as every command has
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd(), env=settings)
     peak, estimate = map(float, done.stdout.split())
-    assert abs(estimate / peak - 1) < 0.25
+    assert abs(estimate / peak - 1) < 0.15
 
 
 @pytest.mark.slow
