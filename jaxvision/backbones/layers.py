@@ -63,8 +63,8 @@ class Conv(nnx.Module):
         padding = self.padding
         if self.replicate:
             size, padding = self.kernel.shape[0], 0
-            sides = (_to_ceil(length, size, self.stride) for length in x.shape[1:3])
-            x = jnp.pad(x, ((0, 0), *sides, (0, 0)), mode="edge")
+            for axis in (1, 2):
+                x = _go_on(x, axis, *_to_ceil(x.shape[axis], size, self.stride))
         return conv2d(x, self.kernel[...], self.bias[...], stride=self.stride, padding=padding)
 
 
@@ -142,6 +142,26 @@ def _to_ceil(length: int, size: int, stride: int) -> tuple[int, int]:
     """Rows to add before and after, for ceil(length / stride) windows."""
     missing = max(0, (-(-length // stride) - 1) * stride + size - length)
     return missing // 2, missing - missing // 2
+
+
+def _go_on(x: Array, axis: int, before: int, after: int) -> Array:
+    """`jnp.pad(x, ..., mode="edge")` along an axis, by whole images moved and not by single rows.
+
+    The derivative of a row is an image of zeros with that row, which each of several devices would hold whole.
+    """
+    length, sides = x.shape[axis], [(0, 0)] * x.ndim
+
+    def moved(count: int) -> Array:
+        sides[axis] = (before + count, after - count)
+        return jax.lax.pad(x, jnp.zeros((), x.dtype), [(low, high, 0) for low, high in sides])
+
+    row = jax.lax.broadcasted_iota(jnp.int32, [n + (i == axis) * (before + after) for i, n in enumerate(x.shape)], axis)
+    y = moved(0)
+    for count in range(1, before + 1):
+        y = jnp.where(row == before - count, moved(-count), y)
+    for count in range(1, after + 1):
+        y = jnp.where(row == before + length - 1 + count, moved(count), y)
+    return y
 
 
 def _he_normal(key: Keys, shape: tuple[int, ...]) -> Array:

@@ -1,5 +1,7 @@
 """Every form of convolution and pooling is the same function, with the same derivatives."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +10,12 @@ from jax import lax
 from jax.test_util import check_grads
 
 from jaxvision.backbones import (
+    Conv,
     conv_blocks,
     conv_direct,
     conv_patches,
     conv_pointwise,
+    conv_rows,
     max_around,
     max_pool,
     mean_around,
@@ -34,10 +38,10 @@ def test_forms_of_convolution_agree(size, stride, padding, side):
         np.testing.assert_allclose(patches, direct, rtol=1e-12, atol=1e-12)
         for ours, theirs in zip(pull_patches(direct), pull_direct(direct), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
-        if stride == 1:
-            blocks, pull_blocks = jax.vjp(lambda *a: conv_blocks(*a, padding=padding), x, kernel, bias)
-            np.testing.assert_allclose(blocks, direct, rtol=1e-12, atol=1e-12)
-            for ours, theirs in zip(pull_blocks(direct), pull_direct(direct), strict=True):
+        for form in (conv_blocks, conv_rows) if stride == 1 else ():
+            found, pull = jax.vjp(functools.partial(form, padding=padding), x, kernel, bias)
+            np.testing.assert_allclose(found, direct, rtol=1e-12, atol=1e-12)
+            for ours, theirs in zip(pull(direct), pull_direct(direct), strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
         if size == 1:
             np.testing.assert_allclose(conv_pointwise(x, kernel, bias), direct, rtol=1e-12, atol=1e-12)
@@ -71,6 +75,23 @@ def test_derivatives_of_every_kind_are_those_of_the_plain_convolution(stride, pa
         kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 4), jnp.float64)
         found, expected = (jax.jit(everything, static_argnums=0)(form, x, kernel) for form in (direct, plain))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), found, expected)
+
+
+@pytest.mark.parametrize(("size", "stride", "side"), [(3, 2, (8, 9)), (3, 1, (4, 5)), (7, 2, (9, 10))])
+def test_edges_go_on_as_numpy_has_them(size, stride, side):
+    layer = Conv(size, 2, 3, stride=stride, padding=1, key=jax.random.key(0))
+    layer.replicate = True
+    x = jax.random.normal(jax.random.key(1), (2, *side, 2))
+    missing = [max(0, (-(-length // stride) - 1) * stride + size - length) for length in side]
+    sides = [(0, 0), *((n // 2, n - n // 2) for n in missing), (0, 0)]
+    weights = jax.random.normal(jax.random.key(2), layer(x).shape)
+
+    def expected(x):
+        return conv_direct(jnp.pad(x, sides, mode="edge"), layer.kernel[...], layer.bias[...], stride=stride)
+
+    np.testing.assert_allclose(layer(x), expected(x), atol=1e-5)
+    ours, theirs = (jax.grad(lambda x, f=f: jnp.sum(weights * f(x)))(x) for f in (layer, expected))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_convolution_by_hand():
