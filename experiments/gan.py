@@ -68,8 +68,10 @@ class Config:
     """of Adam; none: 0.999, for wgan_gp and wgan_lp 0.9"""
     n_critic: int | None = None
     """updates of the critic in a step; none: 1, for hinge 2, for wgan 5"""
+    penalty: Literal["gradient", "one_sided", "dragan", "r1", "r2"] | None = None
+    """of the critic's slope; none: the objective's own, if it has one"""
     gp_weight: tuple[float, ...] = ()
-    """of the penalty, of all replicas or of each; none: 10 (wgan_gp, wgan_lp, dragan), 5 (r1); others have none"""
+    """of the penalty, of all replicas or of each; none: 10, for r1 and r2 5"""
     ema_decay: float = 0.999
     """of the generator's average, which is the one that draws"""
     n_samples: int = 10_000
@@ -198,15 +200,17 @@ def resolved(config: Config) -> Config:
         >>> resolved(Config(objective="wgan_gp", network="dcgan")).gp_weight
         (10.0,)
     """
-    game = gan_training.GAMES[config.objective]
+    defaults = gan_training.defaults(config.objective, config.penalty)
     dispatch = {"steps_per_dispatch": 50 if config.network == "mlp" else 1}  # see `training.fit`
-    if config.gp_weight and game.penalty is None:
-        raise InputError(f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out")
+    if config.gp_weight and defaults["penalty"] is None:
+        raise InputError(
+            f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out, or choose a --penalty"
+        )
     if (config.images is None) == (config.dataset == "folder"):
         raise InputError("--dataset folder and --images FOLDER belong together: give both, or neither")
     gan_training.require_shape(config.network, gan_data.SHAPES[config.dataset])
     given = {name: value for name, value in vars(config).items() if value not in (None, ())}
-    config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | game.defaults | given))
+    config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | defaults | given))
     least = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
     for name in ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "checkpoint_every", *least):
         value, bound = getattr(config, name), least.get(name, 1)
@@ -253,7 +257,7 @@ def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]],
     assert config.export is not None
     shape = gan_data.SHAPES[config.dataset]
     look = "RGB" if shape == gan_data.COLOUR else "ink bright" if config.dataset in gan_data.DIGITS else "ground dark"
-    penalty = f", penalty {config.gp_weight[0]:g}" if config.gp_weight[0] else ""
+    penalty = f", penalty {config.penalty} {config.gp_weight[0]:g}" if config.penalty else ""
     cards.table(
         config.export,
         f"{config.network.upper()} generator on {config.dataset}, {config.objective}",

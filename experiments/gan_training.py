@@ -14,6 +14,7 @@ from experiments import gan_data
 from experiments.gan_data import GREY, Images, Shape
 from jaxvision import gan
 from jaxvision.errors import InputError
+from jaxvision.gan.step import Penalty
 from jaxvision.training import Run, fit
 
 RESNET_WIDTH = 64  # of 256 and 128 in the papers, a step of which takes far longer
@@ -25,30 +26,28 @@ class Game(NamedTuple):
     Attributes:
         objective: losses of both.
         defaults: settings where the command line gives none.
-        penalty: of the critic's slope, if any.
+        penalty: of the critic's slope, a name in `PENALTIES`, if any.
         spectral: whether the critic is spectrally normalised.
         project: what is done to the critic after each update.
     """
 
     objective: gan.Objective
     defaults: dict[str, Any]
-    penalty: Callable | None = None
+    penalty: str | None = None
     spectral: bool = False
     project: Callable | None = None
 
 
-def _dragan(critic: Callable, real: Any, fake: Any, key: Any) -> Any:
-    del fake
-    return gan.dragan_penalty(critic, real, key)
-
-
-def _r1(critic: Callable, real: Any, fake: Any, key: Any) -> Any:
-    del fake, key
-    return gan.r1_penalty(critic, real)
-
-
-# Rate and momentum are the assignment's, for every objective; penalties have their papers' weights.
-_ADAM = {"learning_rate": (1e-3,), "beta1": 0.5, "beta2": 0.999, "n_critic": 1, "gp_weight": (0.0,)}
+# Each takes (critic, real, fake, key), and its paper's weight. R1's, with its factor of one half, is 5 there.
+PENALTIES: dict[str, tuple[Penalty, float]] = {
+    "gradient": (gan.gradient_penalty, 10.0),
+    "one_sided": (gan.one_sided_penalty, 10.0),
+    "dragan": (lambda critic, real, fake, key: gan.dragan_penalty(critic, real, key), 10.0),
+    "r1": (lambda critic, real, fake, key: gan.r1_penalty(critic, real), 5.0),
+    "r2": (lambda critic, real, fake, key: gan.r2_penalty(critic, fake), 5.0),
+}
+# Rate and momentum are the assignment's, for every objective.
+_ADAM = {"learning_rate": (1e-3,), "beta1": 0.5, "beta2": 0.999, "n_critic": 1}
 _SLOWER = _ADAM | {"learning_rate": (2e-4,)}
 GAMES = {
     "nonsaturating": Game(gan.NON_SATURATING, _ADAM),
@@ -57,11 +56,18 @@ GAMES = {
     "hinge": Game(gan.HINGE, _SLOWER | {"n_critic": 2}, spectral=True),
     "ragan": Game(gan.RELATIVISTIC_AVERAGE, _ADAM),
     "wgan": Game(gan.WASSERSTEIN, _SLOWER | {"beta1": 0.0, "n_critic": 5}, project=gan.clip_weights),
-    "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": (10.0,)}, gan.gradient_penalty),
-    "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9, "gp_weight": (10.0,)}, gan.one_sided_penalty),
-    "dragan": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": (10.0,)}, _dragan),
-    "r1": Game(gan.NON_SATURATING, _ADAM | {"gp_weight": (5.0,)}, _r1),
+    "wgan_gp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9}, "gradient"),
+    "wgan_lp": Game(gan.WASSERSTEIN, _ADAM | {"beta2": 0.9}, "one_sided"),
+    "dragan": Game(gan.NON_SATURATING, _ADAM, "dragan"),
+    "r1": Game(gan.NON_SATURATING, _ADAM, "r1"),
 }
+
+
+def defaults(objective: str, penalty: str | None) -> dict[str, Any]:
+    """What an objective is trained with where the command line says nothing, and the penalty's weight."""
+    game = GAMES[objective]
+    penalty = penalty or game.penalty
+    return game.defaults | {"penalty": penalty, "gp_weight": (PENALTIES[penalty][1] if penalty else 0.0,)}
 
 
 class PaddedCritic(nnx.Module):
@@ -152,7 +158,7 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any,
         game.objective,
         _optimizers(config, 0),  # each replica's rate is in its state
         partial(gan.uniform_latents, dim=config.latent_dim),
-        penalty=game.penalty,
+        penalty=PENALTIES[config.penalty][0] if config.penalty else None,
         n_critic=config.n_critic,
         decay=config.ema_decay,
         project=game.project,

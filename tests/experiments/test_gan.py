@@ -185,7 +185,7 @@ def test_what_diverges_stops_with_the_last_good_checkpoint(refused, tmp_path):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["--gp-weight", "10"], "--gp-weight is of no use to nonsaturating"),
+        (["--gp-weight", "10"], "--gp-weight is of no use to nonsaturating, which has no penalty"),
         (["--steps", "0"], "--steps must be 1 or more, got 0"),
         (["--beta1", "1"], "--beta1 must be 0 or more and below 1, got 1.0"),
         (["--gp-weight", "1", "2", "--objective", "r1"], "or one for each of --replicas 1, got 2"),
