@@ -52,3 +52,5 @@ def test_a_command_begins_anew_once_with_its_own_arguments(tmp_path):
 
     assert told(sys.executable, "-m", "experiments.tell", "--a", "b c") == [os.getpid(), known, ["--a", "b c"]]
     assert told(sys.executable, "-c", "import experiments.tell") == [os.getpid(), None, []]
+    (tmp_path / "other.py").write_text("import experiments.tell")
+    assert told(sys.executable, "-m", "other") == [os.getpid(), None, []]
