@@ -155,7 +155,12 @@ def _of_scenes(model: Callable, logits_fn: Callable, images: Float[Array, "n s s
 
 
 def _beside(centers: Float[Array, "n o 2"], sure: Float[Array, "n o"]) -> Float[Array, "n pairs"]:
-    """For each two objects: near 1 where the second is plainly to the right, or below, near -1 for the contrary."""
+    """For each two objects: near 1 where the second is plainly to the right, or below, near -1 for the contrary.
+
+    Example:
+        >>> _beside(jnp.array([[[0.2, 0.5], [0.8, 0.5]]]), jnp.ones((1, 2))).round(2)
+        Array([[1., 0.]], dtype=float32)
+    """
     first, second = np.triu_indices(centers.shape[1], k=1)
     apart = centers[:, second] - centers[:, first]  # (n, pairs, 2)
     across = apart[:, :, ::-1]

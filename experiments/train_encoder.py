@@ -40,7 +40,7 @@ Batch = tuple[Float[Array, "n h w 3"], Parts]
 class Config:
     """The settings of one training."""
 
-    steps: int = 3000
+    steps: int = 7000
     """updates"""
     batch_size: int = 64
     """scenes in an update"""

@@ -77,7 +77,7 @@ def test_derivatives_of_every_kind_are_those_of_the_plain_convolution(stride, pa
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), found, expected)
 
 
-@pytest.mark.parametrize(("size", "stride", "side"), [(3, 2, (8, 9)), (3, 1, (4, 5)), (7, 2, (9, 10))])
+@pytest.mark.parametrize(("size", "stride", "side"), [(3, 2, (8, 9)), (3, 1, (4, 5)), (5, 2, (9, 10))])
 def test_edges_go_on_as_numpy_has_them(size, stride, side):
     layer = Conv(size, 2, 3, stride=stride, padding=1, key=jax.random.key(0))
     layer.replicate = True

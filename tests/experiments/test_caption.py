@@ -158,7 +158,7 @@ def test_a_caption_does_not_depend_on_its_neighbours(untaught):
 
 def test_scaling_folds_into_the_weights(untaught):
     model, rng = untaught().model, np.random.default_rng(0)
-    features = rng.normal(2, 3, (4, 632)).astype(np.float32)
+    features = rng.normal(2, 3, (4, 728)).astype(np.float32)
     mean, scale = features.mean(axis=0), features.std(axis=0) + np.float32(0.1)
     expected = model.start(jnp.asarray((features - mean) / scale)).h
     found = with_scaled_input(model, mean, scale).start(jnp.asarray(features)).h
@@ -168,7 +168,7 @@ def test_scaling_folds_into_the_weights(untaught):
 def test_encoding_does_not_depend_on_the_batch():
     encoder, scenes = encoders.load_encoder("scenes"), captioned_scenes("test", 5)
     features = encoders.encode(encoder, scenes.images, batch_size=2)
-    assert features.shape == (5, 632)
+    assert features.shape == (5, 728)
     np.testing.assert_allclose(features, encoders.encode(encoder, scenes.images, batch_size=4), rtol=1e-4, atol=1e-6)
 
 

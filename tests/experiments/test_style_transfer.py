@@ -134,6 +134,7 @@ def test_hues_of_the_content_are_kept(settings, photograph, tmp_path):
     assert np.abs(given - found)[..., 0].mean() > 6
 
 
+@pytest.mark.slow
 def test_rows_divided_among_devices_give_the_same_picture(painted, settings, tmp_path):
     config = style_transfer.Config(**settings, devices=2, run_dir=tmp_path / "run")
     result = style_transfer.main(config)

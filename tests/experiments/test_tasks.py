@@ -48,6 +48,7 @@ def test_an_image_does_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(distort(images, jax.random.key(0))[:2], distort(images[:2], jax.random.key(0)))
 
 
+@pytest.mark.slow
 def test_scenes_are_new_at_every_step_and_held_out_ones_do_not_depend_on_the_seed():
     first, other = tasks.scenes(2, 0), tasks.scenes(2, 1)
     assert first.class_names == SCENE_CLASS_NAMES
