@@ -34,7 +34,7 @@ N_SHOWN = 8  # pictures on the sheet
 
 # What each data set is trained with; the assignment's sanity run for --overfit.
 DEFAULTS: dict[str, dict[str, int | float]] = {
-    "scenes": {"steps": 8000, "batch_size": 128, "learning_rate": 2e-3, "hidden_size": 256, "embed_size": 128},
+    "scenes": {"steps": 20_000, "batch_size": 128, "learning_rate": 2e-3, "hidden_size": 256, "embed_size": 128},
     "coco_mini": {"steps": 300, "batch_size": 64, "learning_rate": 2e-3, "hidden_size": 256, "embed_size": 128},
     "coco": {"steps": 50000, "batch_size": 128, "learning_rate": 1e-3, "hidden_size": 512, "embed_size": 256},
     "cs231n": {"steps": 50000, "batch_size": 128, "learning_rate": 1e-3, "hidden_size": 512, "embed_size": 256},
@@ -55,7 +55,7 @@ class Config:
     overfit: bool = False
     """learn 50 captions of 50 pictures by heart, with the assignment's settings"""
     steps: int | None = None
-    """updates; none: 8000 (scenes), 300 (coco_mini), 50000 (coco, cs231n), 100 (--overfit)"""
+    """updates; none: 20000 (scenes), 300 (coco_mini), 50000 (coco, cs231n), 100 (--overfit)"""
     batch_size: int | None = None
     """captions in an update; none: 128, of coco_mini 64, of --overfit 25"""
     learning_rate: float | None = None
