@@ -36,7 +36,7 @@ ADAM = {"learning_rate": 1e-3, "betas": (0.5, 0.999)}
 DECAY = 0.999
 GP_WEIGHT = 10.0
 LATENT_DIM = 96
-# Adam's first update is the rate times each derivative's sign. Where rounding decides a sign two critics differ by twice
+# Adam's first update is the rate times each derivative's sign. Where rounding decides one, two critics differ by twice
 # the rate, and the generator's gradients through them by a few per cent (0.3 and 7 seen): as after so many steps.
 AFTER_ADAM = 400
 

@@ -100,7 +100,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkey
 def untaught():
     """A captioner of scenes that has learnt nothing."""
     vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
-    sizes = {"feature_size": 632, "vocabulary_size": len(vocabulary), "embed_size": 4, "hidden_size": 4}
+    sizes = {"feature_size": 728, "vocabulary_size": len(vocabulary), "embed_size": 4, "hidden_size": 4}
     return lambda: TrainedCaptioner(
         captioner(jax.random.key(0), **sizes), vocabulary, encoders.load_encoder("scenes"), 8
     )
@@ -150,7 +150,7 @@ def test_pictures_of_ones_own_and_scenes(untaught, tmp_path, capsys):
 
 def test_a_caption_does_not_depend_on_its_neighbours(untaught):
     model = untaught()
-    features = np.random.default_rng(0).normal(size=(7, 632)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(7, 728)).astype(np.float32)
     for decoder in ("greedy", "beam", "sample"):
         together = model.captions(features, decoder, num_beams=2)
         assert model.captions(features[:3], decoder, num_beams=2) == together[:3]
