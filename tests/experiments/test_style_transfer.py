@@ -212,7 +212,7 @@ def test_the_estimate_is_close_to_the_peak(untrained, tmp_path):
     settings |= {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as every command has
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd(), env=settings)
     peak, estimate = map(float, done.stdout.split())
-    assert abs(estimate / peak - 1) < 0.15
+    assert abs(estimate / peak - 1) < 0.2
 
 
 @pytest.mark.slow
