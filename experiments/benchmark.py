@@ -1,37 +1,34 @@
-"""Benchmark: every compiled step against what a PyTorch user would run, and against this machine's own limit.
+"""Benchmark: every compiled step against what a user would run instead, and against this machine's own limit.
 
-Each row is one compiled program, timed in turn with every form that PyTorch offers (eager, channels-last,
-torch.compile with each), A B A B, in three passes over all rows; results are compared before anything is timed.
-Reported: the median of the samples with the quartiles in brackets, the ratio to PyTorch's fastest form (below 1.0: ours
-is faster), compile time, the share of the speed that a large matrix product reaches here, and on Linux the peak of a
-call's memory beside that of the same form. --rows "style transfer" --style-steps 200 --rounds 3 times whole transfers.
+Each row is one compiled program, timed in turn with its peers, A B A B, in three passes over all rows; results are
+compared before anything is timed. A peer is PyTorch in every form that it offers (eager, channels-last, torch.compile
+with each), the NumPy reference, or the same thing in a loop. Reported: the median of the samples with the quartiles in
+brackets, the ratio to the fastest peer (below 1.0: ours is faster), compile time, the share of the speed that a large
+matrix product reaches here, and on Linux the peak of a call's memory beside that of the same peer.
+--rows "style transfer" --style-steps 200 --rounds 3 times whole transfers.
 
-PyTorch comes with the extra `peers`; without it, or with --no-peers, only our own times are measured. Close other
-programs first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
+PyTorch comes with the extra `peers`; without it, or with --no-peers, many rows have no peer. Close other programs
+first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from experiments import benchmark_captioning, benchmark_gan, benchmark_looking
 from experiments import benchmark_report as report
-from experiments.benchmark_steps import STEPS, Step, forward, with_style_steps
+from experiments.benchmark_program import Program, Programs, Setup
 from experiments.command import command
 from experiments.inputs import require_number
 from experiments.peak_memory import peak_memory
-from experiments.timing import Timing, compiled, flops, interleaved, matmul_peak
-from jaxvision.backbones import logits_fn, squeezenet1_1, state_dict
+from experiments.timing import Timing, interleaved, matmul_peak
 from jaxvision.errors import InputError
 from jaxvision.training import Run, new_run
 
-SIZE = 224
-LABEL_RANK = 50
+ROOMS = (benchmark_looking, benchmark_captioning, benchmark_gan)
 PASSES = 3
 
 
@@ -68,18 +65,6 @@ class Result:
     pictures: tuple[Path, ...]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A program and its peers, compiled and compared."""
-
-    name: str
-    calls: dict[str, Callable[[], Any]]
-    """"ours", and the peers' forms by name"""
-    compile_seconds: float
-    operations: float
-    """floating-point operations of one call"""
-
-
 def main(config: Config) -> Result:
     """Times every row and writes table, plot and numbers.
 
@@ -91,96 +76,65 @@ def main(config: Config) -> Result:
 
     Raises:
         InputError: if a count is below 1 or no row has such a name.
-        FloatingPointError: if ours and PyTorch's results differ.
+        FloatingPointError: if ours and a peer's results differ.
     """
     for flag in ("rounds", "style_steps"):
         require_number(config, flag, at_least=1)
-    steps = chosen(config)
-    rounds = min(5, config.rounds) if config.quick else config.rounds
-    classifier = squeezenet1_1(key=jax.random.key(config.seed))
-    forms = peer_forms(state_dict(classifier), config) if config.peers else {}
+    programs = chosen(config)
     with new_run("benchmark", config, run_dir=config.run_dir) as run:
-        if not forms:
+        if not setup(config).peers:
             run.note("Without PyTorch, only our own times are measured")
-        return time_all(run, (prepare(step, classifier, forms, seed=config.seed) for step in steps), rounds=rounds)
+        return time_all(run, programs, rounds=min(5, config.rounds) if config.quick else config.rounds)
 
 
-def time_all(run: Run, programs: Iterable[Prepared], *, rounds: int, peers: str = "PyTorch") -> Result:
-    """Times all programs and their peers and finishes the run with table, plot and numbers.
+def time_all(run: Run, programs: Programs, *, rounds: int) -> Result:
+    """Prepares and times programs and their peers and finishes the run with table, plot and numbers.
 
     Args:
         run: to be finished.
-        programs: compiled and compared.
+        programs: by name.
         rounds: samples of each.
-        peers: what the others are called together.
 
     Returns:
         All rows.
     """
-    peak, prepared = matmul_peak(), []
-    for program in programs:
-        prepared.append(program)
-        run.note(f"{program.name}: compiled in {program.compile_seconds:.1f} s")
+    peak, prepared = matmul_peak(), list[Program]()
+    for prepare in programs.values():
+        prepared.append(prepare())
+        run.note(f"{prepared[-1].name}: compiled in {prepared[-1].compile_seconds:.1f} s")
     run.note(f"Timing {rounds} rounds")
     samples = measure(prepared, rounds=rounds)
-    memory = [{name: peak_memory(call) for name, call in p.calls.items()} for p in prepared]
+    memory = [{name: peak_memory(call) for name, call in program.calls.items()} for program in prepared]
     rows = [row_of(*measured, peak) for measured in zip(prepared, samples, memory, strict=True)]
     machine = report.describe_machine()
-    picture = report.save_plot(rows, run.picture("benchmark.png"), machine, peers=peers)
-    report.write_table(run.path / "benchmark.md", rows, machine, peak, peers=peers)
-    report.print_table(rows, machine, peak, peers=peers)
+    picture = report.save_plot(rows, run.picture("benchmark.png"), machine)
+    report.write_table(run.path / "benchmark.md", rows, machine, peak)
+    report.print_table(rows, machine, peak)
     result = Result(run.path, machine, peak / 1e9, tuple(rows), (picture,))
     run.finish(result)
     return result
 
 
-def chosen(config: Config) -> tuple[Step, ...]:
+def setup(config: Config) -> Setup:
+    """What the rows are prepared with."""
+    peers = config.peers and importlib.util.find_spec("torch") is not None
+    return Setup(peers, config.compile and not config.quick, config.seed, config.style_steps)
+
+
+def chosen(config: Config) -> Programs:
     """The rows that were asked for.
 
     Raises:
         InputError: if there is no such row.
     """
-    steps = with_style_steps(STEPS, config.style_steps)
-    found = tuple(step for step in steps if not config.rows or any(part in step.name for part in config.rows))
+    programs = {name: prepare for room in ROOMS for name, prepare in room.programs(setup(config)).items()}
+    found = {n: prepare for n, prepare in programs.items() if not config.rows or any(part in n for part in config.rows)}
     if not found:
-        raise InputError(f"--rows {' '.join(config.rows)} names none of: {', '.join(step.name for step in steps)}")
+        raise InputError(f"--rows {' '.join(config.rows)} names none of: {', '.join(programs)}")
     return found
 
 
-def prepare(step: Step, model: Callable, forms: Mapping[str, Any], *, seed: int) -> Prepared:
-    """Compiles one program and compares its result with every peer's.
-
-    Args:
-        step: the program.
-        model: images to logits and activations.
-        forms: PyTorch's forms of it, see `peers.forms`; may be empty.
-        seed: of the images.
-
-    Returns:
-        What is to be timed.
-
-    Raises:
-        FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
-    """
-    side = step.size or SIZE
-    images = jax.random.normal(jax.random.key(seed), (step.n, side, side, 3))
-    # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
-    logits = jax.jit(forward)(logits_fn(model), images, jnp.zeros(step.n, jnp.int32))
-    labels = jnp.argsort(-logits, axis=1)[:, LABEL_RANK].astype(jnp.int32)
-    call, compile_seconds = compiled(step.ours, *step.arguments(model, images, labels))
-    calls = {"ours": call} | {
-        name: step.theirs(form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()
-    }
-    expected = np.asarray(call())
-    for name in forms:
-        found = calls[name]().numpy()
-        found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
-        report.require_same(step.name, name, expected, found, n_steps=step.n_steps)
-    operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
-    return Prepared(step.name, calls, compile_seconds, operations)
-
-
-def measure(prepared: Sequence[Prepared], *, rounds: int) -> list[dict[str, np.ndarray]]:
+def measure(prepared: Sequence[Program], *, rounds: int) -> list[dict[str, np.ndarray]]:
     """Times every program and its peers, A B A B, in passes over all rows: a slow spell of the machine spoils a part.
 
     Args:
@@ -198,7 +152,7 @@ def measure(prepared: Sequence[Prepared], *, rounds: int) -> list[dict[str, np.n
 
 
 def row_of(
-    prepared: Prepared, samples: dict[str, np.ndarray], memory: Mapping[str, int | None], peak: float
+    prepared: Program, samples: dict[str, np.ndarray], memory: Mapping[str, int | None], peak: float
 ) -> report.Row:
     """The row of a table: medians and ratios.
 
@@ -206,7 +160,7 @@ def row_of(
         prepared: the program.
         samples: seconds per call by name, "ours" among them.
         memory: bytes at a call's peak, by name.
-        peak: operations per second of a large matrix product.
+        peak: operations a second of a large matrix product.
 
     Returns:
         The row.
@@ -223,15 +177,6 @@ def row_of(
         peak_share=prepared.operations / float(np.median(samples["ours"])) / peak,
         memory=dict(memory),
     )
-
-
-def peer_forms(tensors: Mapping[str, np.ndarray], config: Config) -> Mapping[str, Any]:
-    """PyTorch's forms of the classifier, none where PyTorch is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        return {}
-    from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
-
-    return peers.forms(tensors, compile=config.compile and not config.quick)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,15 @@
-"""Benchmark of captioning: a training step and a beam search against what one would run instead.
+"""Rows of the benchmark: a captioner's training step and a beam search.
 
-- The training step (forward, loss, gradients, Adam's update; LSTM) against PyTorch's forms of it, eager and compiled.
-- The same step against the NumPy reference, the course's layers with derivatives by hand and its Adam.
-- The beam search of many images in one program against the same search compiled for one image, in a loop.
-
-Measured and reported as in `experiments.benchmark`: interleaved, medians with quartiles, results compared before
-anything is timed. Without PyTorch (extra `peers`) or with --no-peers the training steps have no peer. Close other
-programs first: a busy machine slows PyTorch more than JAX. A beam search is limited by its products of matrices: how
-much a batch gains over single images depends on how far these fall below the machine's peak, on two CPU cores little.
+The training step (forward, loss, gradients, Adam's update; LSTM) stands beside PyTorch's forms of it, eager and
+compiled, and beside the NumPy reference, the course's layers with derivatives by hand and its Adam; the beam search of
+many images in one program beside the same search compiled for one image, in a loop. A beam search is limited by its
+products of matrices: how much a batch gains over single images depends on how far these fall below the machine's peak,
+on two CPU cores little.
 """
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,104 +17,65 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from experiments import benchmark_report as report
-from experiments.benchmark import Prepared, Result, time_all
-from experiments.command import command
-from experiments.inputs import require_number
+from experiments.benchmark_program import Program, Programs, Setup, require_same
 from experiments.timing import compiled, compiled_step
 from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
 from jaxvision.numpy_reference import captioning_loss
 from jaxvision.recurrent import lstm_to_torch
-from jaxvision.training import new_run
 
 LEARNING_RATE = 1e-3
 NUM_BEAMS = 5
 
 
-@dataclass(frozen=True)
-class Config:
-    """The settings of one benchmark."""
+class Sizes(NamedTuple):
+    """Of captions and their network.
 
-    rounds: int = 30
-    """samples of each program"""
-    peers: bool = True
-    """measure PyTorch beside it"""
-    compile: bool = True
-    """include torch.compile"""
-    quick: bool = False
-    """five rounds, no torch.compile: a first look, not a result"""
+    Attributes:
+        batches: captions of a training step.
+        images: of the beam search and of the NumPy reference.
+        words: in the vocabulary.
+        max_length: words of a caption, with its start and its end.
+        features: of an image.
+        embed: of a word's vector.
+        hidden: of the LSTM's state.
+    """
+
     batches: tuple[int, ...] = (64, 256)
-    """captions of a training step"""
     images: int = 64
-    """of the beam search and of the NumPy reference"""
     words: int = 1004
-    """in the vocabulary"""
     max_length: int = 17
-    """words of a caption, with its start and its end"""
-    feature_size: int = 512
-    """of an image"""
-    embed_size: int = 256
-    """of a word's vector"""
-    hidden_size: int = 512
-    """of the LSTM's state"""
-    seed: int = 0
-    """of weights and captions; the speed does not depend on it"""
-    run_dir: Path | None = None
-    """folder to write to; none: the next free runs/benchmark-captioning-NNN"""
+    features: int = 512
+    embed: int = 256
+    hidden: int = 512
 
 
-def main(config: Config) -> Result:
-    """Times every row and writes table, plot and numbers.
-
-    Args:
-        config: the settings.
-
-    Returns:
-        All rows.
-
-    Raises:
-        InputError: if `rounds` is no count, or captions are too short.
-        FloatingPointError: if ours and a peer's results differ.
-    """
-    require_number(config, "rounds", at_least=1)
-    require_number(config, "max_length", at_least=4)
-    rounds = min(5, config.rounds) if config.quick else config.rounds
-    with new_run("benchmark-captioning", config, run_dir=config.run_dir) as run:
-        return time_all(run, prepare(config), rounds=rounds, peers="others")
-
-
-def prepare(config: Config) -> Iterator[Prepared]:
-    """Compiles the programs, one after the other, and compares their results with the peers'.
-
-    Args:
-        config: the settings.
-
-    Yields:
-        What is to be timed.
-
-    Raises:
-        FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
-    """
-    model = captioner(
-        jax.random.key(config.seed),
-        feature_size=config.feature_size,
-        vocabulary_size=config.words,
-        embed_size=config.embed_size,
-        hidden_size=config.hidden_size,
+def programs(setup: Setup, sizes: Sizes = Sizes()) -> Programs:  # noqa: B008 - a tuple, never changed
+    """The rows by name."""
+    model = partial(
+        captioner,
+        jax.random.key(setup.seed),
+        feature_size=sizes.features,
+        vocabulary_size=sizes.words,
+        embed_size=sizes.embed,
+        hidden_size=sizes.hidden,
     )
-    for n in config.batches:
-        yield training_step(model, n, config)
-    yield against_numpy(model, config)
-    yield beams(model, config)
+    steps = {
+        f"captioner training step, {n} captions": lambda n=n: training_step(model(), n, sizes, setup)
+        for n in sizes.batches
+    }
+    return steps | {
+        f"captioner training step, {sizes.images} captions, NumPy": lambda: against_numpy(model(), sizes, setup),
+        f"beam-{NUM_BEAMS} decoding of {sizes.images} images": lambda: beams(model(), sizes, setup),
+    }
 
 
-def training_step(model: Captioner, n: int, config: Config) -> Prepared:
+def training_step(model: Captioner, n: int, sizes: Sizes, setup: Setup) -> Program:
     """A step of Adam, beside PyTorch's; compared are the changes of all weights."""
-    features, captions = batch(n, config)
+    features, captions = batch(n, sizes, setup.seed)
     call, seconds = adam_step(model, features, captions)
     calls: dict[str, Callable[[], Any]] = {"ours": call}
     name = f"captioner training step, {n} captions"
-    if config.peers and importlib.util.find_spec("torch") is not None:
+    if setup.peers:
         from experiments import peers_captioning  # noqa: PLC0415 - PyTorch is an extra
 
         before, after = torch_weights(model), torch_weights(call()[0])
@@ -128,30 +84,30 @@ def training_step(model: Captioner, n: int, config: Config) -> Prepared:
             np.asarray(features),
             np.asarray(captions),
             learning_rate=LEARNING_RATE,
-            compile=config.compile and not config.quick,
+            compile=setup.compile,
         )
         for form, (theirs, net) in forms.items():
             theirs()
             found = {name: tensor.numpy() for name, tensor in net.state_dict().items() if name in after}
             # PyTorch's LSTM has its bias twice, and moves both.
-            report.require_same(name, form, _moved(before, after), _moved(before, found))
+            require_same(name, form, _moved(before, after), _moved(before, found))
             calls[form] = theirs
-    return Prepared(name, calls, seconds, 3 * forward_operations(model, *captions.shape))
+    return Program(name, calls, seconds, 3 * forward_operations(model, *captions.shape))
 
 
-def against_numpy(model: Captioner, config: Config) -> Prepared:
+def against_numpy(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     """The same step, beside one of the NumPy reference, which uses all cores in its products."""
-    features, captions = batch(config.images, config)
+    features, captions = batch(sizes.images, sizes, setup.seed)
     call, seconds = adam_step(model, features, captions)
     before = {name: np.asarray(array) for name, array in named(model).items()}
     weights = {name: array.copy() for name, array in before.items()}
     reference = numpy_step(weights, np.asarray(features), np.asarray(captions))
     after = {name: np.asarray(array) for name, array in named(call()[0]).items()}
     reference()
-    name = f"captioner training step, {config.images} captions, NumPy"
-    report.require_same(name, "NumPy reference", _moved(before, after), _moved(before, weights))
+    name = f"captioner training step, {sizes.images} captions, NumPy"
+    require_same(name, "NumPy reference", _moved(before, after), _moved(before, weights))
     operations = 3 * forward_operations(model, *captions.shape)
-    return Prepared(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
+    return Program(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
 
 
 def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], float]:
@@ -191,43 +147,43 @@ def numpy_step(
     return step
 
 
-def beams(model: Captioner, config: Config) -> Prepared:
+def beams(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     """A beam search of all images at once, beside one image after the other; no caption ends early, here or there."""
 
     def search(model: Captioner, features: Array) -> Array:
-        found = beam_search(model.step, model.start(features), num_beams=NUM_BEAMS, max_length=config.max_length - 1)
+        found = beam_search(model.step, model.start(features), num_beams=NUM_BEAMS, max_length=sizes.max_length - 1)
         return found.log_probs  # (N, B)
 
     model = model._replace(b_vocab=model.b_vocab.at[END].set(-100.0))
-    features, _ = batch(config.images, config)
+    features, _ = batch(sizes.images, sizes, setup.seed)
     call, seconds = compiled(search, model, features)
     single = jax.jit(search).lower(model, features[:1]).compile()
-    rows = [features[i : i + 1] for i in range(config.images)]
+    rows = [features[i : i + 1] for i in range(sizes.images)]
 
     def one_by_one() -> list[Array]:
         return [jax.block_until_ready(single(model, row)) for row in rows]
 
-    name = f"beam-{NUM_BEAMS} decoding of {config.images} images"
-    report.require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
-    operations = forward_operations(model, config.images * NUM_BEAMS, config.max_length, words_once=False)
-    return Prepared(name, {"ours": call, "one image at a time": one_by_one}, seconds, operations)
+    name = f"beam-{NUM_BEAMS} decoding of {sizes.images} images"
+    require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
+    operations = forward_operations(model, sizes.images * NUM_BEAMS, sizes.max_length, words_once=False)
+    return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, operations)
 
 
-def batch(n: int, config: Config) -> tuple[Float[Array, "n d"], Int[Array, "n t"]]:
+def batch(n: int, sizes: Sizes, seed: int) -> tuple[Float[Array, "n d"], Int[Array, "n t"]]:
     """Features, and captions of many lengths whose words are as unevenly frequent as those of a language.
 
     Example:
-        >>> batch(2, Config(feature_size=3, max_length=6))[1].shape
+        >>> batch(2, Sizes(features=3, max_length=6), seed=0)[1].shape
         (2, 6)
     """
-    generator = np.random.default_rng(config.seed)
-    known = np.arange(UNK, config.words)
+    generator = np.random.default_rng(seed)
+    known = np.arange(UNK, sizes.words)
     frequency = 1 / (1 + np.arange(len(known)))  # Zipf's law
-    captions = np.zeros((n, config.max_length), np.int32)
+    captions = np.zeros((n, sizes.max_length), np.int32)
     for caption in captions:
-        length = generator.integers(config.max_length // 2, config.max_length - 1)
+        length = generator.integers(sizes.max_length // 2, sizes.max_length - 1)
         caption[: length + 1] = START, *generator.choice(known, length - 1, p=frequency / frequency.sum()), END
-    return jnp.asarray(generator.normal(size=(n, config.feature_size)), jnp.float32), jnp.asarray(captions)
+    return jnp.asarray(generator.normal(size=(n, sizes.features)), jnp.float32), jnp.asarray(captions)
 
 
 def forward_operations(model: Captioner, n: int, max_length: int, *, words_once: bool = True) -> float:
@@ -266,7 +222,3 @@ def _moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> np.nd
     """The change of all weights, end to end, of the LSTM's two biases the first."""
     names = [name for name in before if name != "lstm.bias_hh_l0"]
     return np.concatenate([(after[name] - before[name]).ravel() for name in names])
-
-
-if __name__ == "__main__":
-    command(main, Config)

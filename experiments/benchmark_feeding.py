@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
 from experiments.command import command
+from experiments.inputs import require_number
 from jaxvision.backbones import logits_fn, squeezenet1_1
 from jaxvision.data import SAMPLES, find_images, read_image, sample_file
 from jaxvision.data.captions import CaptionedImage, image_stream, measure_feeding
-from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
 from jaxvision.training import new_run
 
@@ -101,9 +101,8 @@ def main(config: Config) -> Result:
     Raises:
         InputError: if a number is below 1, or files cannot be read.
     """
-    for name in ("size", "batch_size", "n_batches", "threads"):
-        if getattr(config, name) < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(config, name)}")
+    for flag in ("size", "batch_size", "n_batches", "threads"):
+        require_number(config, flag, at_least=1)
     paths = tuple(find_images(config.images)) if config.images else tuple(sample_file(name) for name in SAMPLES)
     files = _Files(paths, repeats=-(-4 * config.n_batches * config.batch_size // len(paths)))
     stream = image_stream(files, batch_size=config.batch_size, size=config.size, seed=0, threads=config.threads)

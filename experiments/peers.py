@@ -1,7 +1,7 @@
 """What a PyTorch user would write instead: SqueezeNet 1.1, and the assignment's loops around it (extra `peers`)."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from jaxvision.pixels import IMAGENET_MEAN, IMAGENET_STD
+
+Net = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Fire(nn.Module):
@@ -133,9 +135,9 @@ class Form(NamedTuple):
         to_tensor: lays out NHWC images.
     """
 
-    net: Callable
-    compile: Callable
-    to_tensor: Callable
+    net: Net
+    compile: Callable[[nn.Module], Any]
+    to_tensor: Callable[[Float[np.ndarray, "n h w c"]], torch.Tensor]
 
 
 def forms(tensors: Mapping[str, np.ndarray], *, compile: bool) -> dict[str, Form]:
@@ -172,24 +174,24 @@ def _as_it_is(module: nn.Module) -> nn.Module:
     return module
 
 
-def forward(net: Callable, x: torch.Tensor) -> torch.Tensor:
+def forward(net: Net, x: torch.Tensor) -> torch.Tensor:
     """Logits."""
     with torch.no_grad():
         return net(x)
 
 
-def image_gradient(net: Callable, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def image_gradient(net: Net, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The derivative of each image's own class score."""
     x = x.detach().requires_grad_(True)
     return torch.autograd.grad(net(x).gather(1, labels[:, None]).sum(), x)[0]
 
 
-def saliency(net: Callable, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def saliency(net: Net, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The assignment's saliency maps."""
     return image_gradient(net, x, labels).abs().amax(1)
 
 
-def fool(net: Callable, x: torch.Tensor, target: torch.Tensor, *, learning_rate: float, n_steps: int) -> torch.Tensor:
+def fool(net: Net, x: torch.Tensor, target: torch.Tensor, *, learning_rate: float, n_steps: int) -> torch.Tensor:
     """The assignment's loop for one image: normalised gradient ascent until the target is predicted."""
     x = x.clone()
     for _ in range(n_steps):

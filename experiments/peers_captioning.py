@@ -1,6 +1,7 @@
 """What a PyTorch user would write instead of a captioner's training step (extra `peers`)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ def training_steps(
     """
     images, words = torch.from_numpy(np.array(features)), torch.from_numpy(np.array(captions, np.int64))
 
-    def form(wrap: Callable, fused: bool) -> tuple[Callable[[], torch.Tensor], CaptionerNet]:
+    def form(wrap: Callable[[nn.Module], Any], fused: bool) -> tuple[Callable[[], torch.Tensor], CaptionerNet]:
         net = CaptionerNet(weights)
         optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate, fused=fused)
         loss_of = wrap(net)

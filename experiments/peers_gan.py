@@ -1,7 +1,7 @@
 """What a PyTorch user would write instead of a step of DCGAN or of a WGAN-GP critic (extra `peers`)."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
+Net = Callable[[torch.Tensor], torch.Tensor]
 Arrays = Mapping[str, np.ndarray]
 MOMENTUM = 0.1  # of the running statistics, as PyTorch counts it
 
@@ -65,8 +66,8 @@ class Pair(NamedTuple):
 
     generator: GeneratorNet
     critic: CriticNet
-    draw: Callable
-    score: Callable
+    draw: Net
+    score: Net
     real: torch.Tensor
     latents: list[torch.Tensor]
 
@@ -91,7 +92,7 @@ def pairs(
         By name.
     """
 
-    def form(layout: torch.memory_format, wrap: Callable) -> Pair:
+    def form(layout: torch.memory_format, wrap: Callable[[nn.Module], Any]) -> Pair:
         generator, critic = GeneratorNet(latents[0].shape[1]), CriticNet()
         for net, tensors in zip((generator, critic), weights, strict=True):
             net.load_state_dict(in_torch_order(tensors), strict=False)  # PyTorch also counts the batches it has seen
@@ -124,7 +125,9 @@ def in_torch_order(tensors: Arrays) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
 
 
-def alternating_step(pair: Pair, *, learning_rate: float, betas: tuple[float, float], decay: float) -> Callable:
+def alternating_step(
+    pair: Pair, *, learning_rate: float, betas: tuple[float, float], decay: float
+) -> Callable[[], torch.Tensor]:
     """One update of the critic, one of the generator and of its average, with cross-entropy and fused Adam."""
     optimizers = [
         torch.optim.Adam(net.parameters(), lr=learning_rate, betas=betas, fused=True)
@@ -158,7 +161,7 @@ def penalized_step(
     gp_weight: float,
     learning_rate: float,
     betas: tuple[float, float],
-) -> Callable:
+) -> Callable[[], torch.Tensor]:
     """One update of a WGAN-GP critic, which takes the gradient of a gradient.
 
     Args:

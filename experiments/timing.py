@@ -82,7 +82,7 @@ def _seconds(call: Callable[[], Any]) -> float:
     return seconds
 
 
-def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], float]:
+def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[], Any], float]:
     """The function as a program, and how long compiling took.
 
     Args:
@@ -104,7 +104,7 @@ def compiled(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], fl
     return lambda: jax.block_until_ready(program(*arguments)), seconds
 
 
-def compiled_step(function: Callable, state: Any, *arguments: Any) -> tuple[Callable[[], Any], float]:
+def compiled_step(function: Callable[..., Any], state: Any, *arguments: Any) -> tuple[Callable[[], Any], float]:
     """As `compiled`, of a step that goes on from its own result and gives the old buffers away, as `training.fit` does.
 
     Args:
@@ -134,7 +134,7 @@ def compiled_step(function: Callable, state: Any, *arguments: Any) -> tuple[Call
     return call, seconds
 
 
-def flops(function: Callable, *arguments: Any) -> float:
+def flops(function: Callable[..., Any], *arguments: Any) -> float:
     """Floating-point operations of one call, as the compiler counts them.
 
     A loop's body is counted once, however often it runs: ask for one image and one step, and multiply.

@@ -9,10 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import benchmark, benchmark_report
-from experiments.benchmark_report import Row, cells, require_same, write_table
+from experiments import benchmark, benchmark_captioning, benchmark_gan, benchmark_looking, benchmark_report
+from experiments.benchmark_program import Setup, require_same
+from experiments.benchmark_report import Row, cells, write_table
 from experiments.timing import Timing, compiled, flops, interleaved
+from jaxvision.backbones import squeezenet1_1
 from jaxvision.errors import InputError
+from jaxvision.training import new_run
 
 
 def test_rounds_are_interleaved():
@@ -73,40 +76,51 @@ def test_programs_that_differ_are_not_timed():
         require_same("s", "eager", np.ones(3), np.array([1.0, 1.0, np.nan]))
 
 
-@pytest.mark.slow
-def test_quick_run_without_peers(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmark, "SIZE", 32)
-    monkeypatch.setattr(benchmark, "STEPS", benchmark.STEPS[:1])
-    result = benchmark.main(benchmark.Config(quick=True, peers=False, rounds=2, run_dir=tmp_path / "run"))
-    assert [row.ratio for row in result.rows] == [None]
-    assert set(result.rows[0].memory) == {"ours"}
+SIZES = benchmark_captioning.Sizes(batches=(4,), images=3, words=20, max_length=6, features=5, embed=4, hidden=6)
+
+
+def test_a_small_run_without_peers(tmp_path):
+    alone = Setup(peers=False)
+    programs = benchmark_captioning.programs(alone, SIZES) | benchmark_gan.programs(alone, n=2, replicas=2)
+    names = ["captioner training step, 4 captions", "captioner training step, 3 captions, NumPy"]
+    names += ["beam-5 decoding of 3 images", "2 MLP GANs at once, 2 images"]
+    with new_run("benchmark", benchmark.Config(), run_dir=tmp_path / "run") as run:
+        result = benchmark.time_all(run, {name: programs[name] for name in names}, rounds=2)
+    assert [row.name for row in result.rows] == names
+    assert [set(row.peers) for row in result.rows] == [
+        set(), {"NumPy reference"}, {"one image at a time"}, {"one after the other"},
+    ]  # fmt: skip
+    assert all(row.gigaflops > 0 for row in result.rows)
     saved = json.loads((tmp_path / "run" / "result.json").read_text())
     assert saved["rows"][0]["ours"]["median"] > 0
-    assert (tmp_path / "run" / "benchmark.md").read_text().startswith("| step |")
+    assert (tmp_path / "run" / "benchmark.md").read_text().startswith("| step | ours, ms | fastest other, ms |")
     assert all(path.stat().st_size > 1000 for path in result.pictures)
 
 
 def test_rows_by_name_and_style_transfers_of_any_length():
-    config = benchmark.Config(rows=("style transfer", "8 images"), style_steps=200)
-    names = [step.name for step in benchmark.chosen(config)]
-    assert names[-2:] == ["style transfer at 192 px, 200 steps", "style transfer at 512 px, 200 steps"]
-    assert all("8 images" in name for name in names[:-2])
+    names = list(benchmark.chosen(benchmark.Config(rows=("style transfer", "8 images"), style_steps=200)))
+    style = [name for name in names if "style" in name]
+    assert style == ["style transfer at 192 px, 200 steps", "style transfer at 512 px, 200 steps"]
+    assert all("8 images" in name for name in set(names) - set(style))
     with pytest.raises(InputError, match="--rows nothing names none of: SqueezeNet forward"):
         benchmark.chosen(benchmark.Config(rows=("nothing",)))
 
 
+@pytest.mark.parametrize("flag", ["--rounds", "--style-steps"])
+def test_counts_below_one_are_refused(flag, refused, tmp_path):
+    (sentence,) = refused(benchmark, flag, "0", "--run-dir", tmp_path / "run")
+    assert f"{flag} must be at least 1, got 0" in sentence
+
+
 @pytest.mark.peers
-@pytest.mark.parametrize("step", benchmark.STEPS, ids=lambda step: step.name)
-def test_every_step_equals_pytorch(step, monkeypatch):
+@pytest.mark.parametrize("step", benchmark_looking.steps(Setup()), ids=lambda step: step.name)
+def test_every_step_equals_pytorch(step):
     pytest.importorskip("torch", reason="extra `peers`: PyTorch is not installed")
-    monkeypatch.setattr(benchmark, "SIZE", 48)
-    model = benchmark.squeezenet1_1(key=jax.random.key(0))
-    config = benchmark.Config(compile=False)
-    forms = benchmark.peer_forms(benchmark.state_dict(model), config)
-    step = dataclasses.replace(step, size=48)
-    prepared = benchmark.prepare(step, model, forms, seed=0)
-    (samples,) = benchmark.measure([prepared], rounds=2)
-    row = benchmark.row_of(prepared, samples, {}, peak=1e11)
+    model = squeezenet1_1(key=jax.random.key(0))
+    forms = benchmark_looking.torch_forms(model, Setup(compile=False))
+    program = benchmark_looking.prepare(dataclasses.replace(step, size=48), model, forms, seed=0)
+    (samples,) = benchmark.measure([program], rounds=2)
+    row = benchmark.row_of(program, samples, {}, peak=1e11)
     assert {len(times) for times in samples.values()} == {2}
     assert set(row.peers) == {"eager", "channels-last"}
     assert benchmark_report.fastest(row)[0] in row.peers

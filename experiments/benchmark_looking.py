@@ -1,6 +1,7 @@
-"""What is benchmarked: each program, what it takes, and what a PyTorch user would run instead."""
+"""Rows of the benchmark: SqueezeNet, saliency, fooling and style, and what a PyTorch user would run instead."""
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,13 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.benchmark_program import Program, Programs, Setup, require_same
+from experiments.timing import compiled, flops
 from jaxvision import style
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
-from jaxvision.backbones import features_fn, logits_fn, state_dict
+from jaxvision.backbones import SqueezeNet, features_fn, logits_fn, squeezenet1_1, state_dict
 from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
+from jaxvision.signatures import ImagesFn, LogitsFn
 from jaxvision.stylizers import TransformerNet, transformer_net
 
+SIZE = 224
+LABEL_RANK = 50
 FOOLING_STEPS = 20
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
 STYLE_LAYERS = (3, {1: 1e4, 4: 1e2, 6: 10.0, 7: 1.0})  # content, style with weights: those of the course
@@ -31,7 +37,7 @@ class Step:
     name: str
     n: int
     """images"""
-    arguments: Callable[[Callable, jax.Array, jax.Array], tuple]
+    arguments: Callable[[SqueezeNet, jax.Array, jax.Array], tuple[Any, ...]]
     """(model, images, labels) to the program's arguments"""
     ours: Callable[..., Any]
     """the program, from its arguments to an array"""
@@ -41,25 +47,76 @@ class Step:
     """(form, images, labels) to a call of PyTorch's that does the same"""
     n_steps: int = 1
     """passes for each image"""
-    size: int | None = None
-    """side of the images in pixels; none: that of ImageNet"""
+    size: int = SIZE
+    """side of the images in pixels"""
 
 
-def forward(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+def programs(setup: Setup) -> Programs:
+    """The rows by name; see `prepare`."""
+
+    @functools.cache
+    def networks() -> tuple[SqueezeNet, Mapping[str, Any]]:
+        model = squeezenet1_1(key=jax.random.key(setup.seed))
+        return model, torch_forms(model, setup)
+
+    return {step.name: lambda step=step: prepare(step, *networks(), setup.seed) for step in steps(setup)}
+
+
+def torch_forms(model: SqueezeNet, setup: Setup) -> Mapping[str, Any]:
+    """PyTorch's forms of the classifier, none where PyTorch is not wanted."""
+    if not setup.peers:
+        return {}
+    from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
+
+    return peers.forms(state_dict(model), compile=setup.compile)
+
+
+def prepare(step: Step, model: SqueezeNet, forms: Mapping[str, Any], seed: int) -> Program:
+    """Compiles one program and compares its result with every peer's.
+
+    Args:
+        step: the program.
+        model: images to logits and activations.
+        forms: PyTorch's forms of it, see `peers.forms`; may be empty.
+        seed: of the images.
+
+    Returns:
+        What is to be timed.
+
+    Raises:
+        FloatingPointError: if a result differs from a peer's by more than a hundredth of its norm.
+    """
+    images = jax.random.normal(jax.random.key(seed), (step.n, step.size, step.size, 3))
+    # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
+    logits = jax.jit(forward)(logits_fn(model), images, jnp.zeros(step.n, jnp.int32))
+    labels = jnp.argsort(-logits, axis=1)[:, LABEL_RANK].astype(jnp.int32)
+    call, compile_seconds = compiled(step.ours, *step.arguments(model, images, labels))
+    calls = {"ours": call}
+    calls |= {name: step.theirs(form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()}
+    expected = np.asarray(call())
+    for name in forms:
+        found = calls[name]().numpy()
+        found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
+        require_same(step.name, name, expected, found, n_steps=step.n_steps)
+    operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
+    return Program(step.name, calls, compile_seconds, operations)
+
+
+def forward(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:
     """Logits."""
     return logits_fn(images)
 
 
-def image_gradient(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+def image_gradient(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:
     """The derivative of each image's own class score, a chunk of images at a time."""
 
-    def score(images, labels):
+    def score(images: jax.Array, labels: jax.Array) -> jax.Array:
         return jnp.sum(jnp.take_along_axis(logits_fn(images), labels[:, None], axis=1))
 
     return in_chunks(jax.grad(score), images, labels)
 
 
-def fool(logits_fn: Callable, images: jax.Array, labels: jax.Array) -> jax.Array:
+def fool(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:
     """The whole run as one program."""
     return fooling_image(logits_fn, images, labels, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS).images
 
@@ -74,12 +131,12 @@ def style_gradient(problem: PixelProblem, state: PixelState) -> jax.Array:
     return jax.grad(lambda images: jnp.sum(problem.objective(images)[0]))(state.images)
 
 
-def classify(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+def classify(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
     """What the programs of a classifier take."""
     return logits_fn(model), images, labels
 
 
-def style_run(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+def style_run(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
     """What a style transfer takes: the targets are no part of the run, here or in PyTorch."""
     content_layer, style_layers = STYLE_LAYERS
     targets = style.style_targets(
@@ -122,18 +179,18 @@ def paint_in_torch(n_steps: int) -> Callable[..., Callable[[], Any]]:
         from experiments import peers  # noqa: PLC0415
 
         content, painting = (form.to_tensor(np.asarray(x)) for x in (images, style_of(jnp.asarray(images))))
-        settings = {"layers": STYLE_LAYERS, "weights": STYLE_WEIGHTS, "learning_rate": STYLE_RATE}
-        return peers.paint(form, content, painting, n_steps=n_steps, **settings)
+        paint = partial(peers.paint, layers=STYLE_LAYERS, weights=STYLE_WEIGHTS, learning_rate=STYLE_RATE)
+        return paint(form, content, painting, n_steps=n_steps)
 
     return prepared
 
 
-def stylize(model: Callable, images: jax.Array) -> jax.Array:
+def stylize(model: ImagesFn, images: jax.Array) -> jax.Array:
     """Johnson's network, one pass."""
     return model(images)
 
 
-def stylize_once(model: Callable, images: jax.Array, labels: jax.Array) -> tuple:
+def stylize_once(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
     """What a style in one pass takes: another network than the classifier."""
     return _transformer(), images
 
@@ -155,22 +212,19 @@ def _style_step(size: int, n_steps: int) -> Step:
     return Step(name, 1, style_run, ours, style_gradient, paint_in_torch(n_steps), n_steps, size)
 
 
-def with_style_steps(steps: Iterable[Step], n_steps: int | None) -> tuple[Step, ...]:
-    """The same rows, style transfers with another number of steps; None leaves them as they are."""
-    return tuple(
-        _style_step(step.size or 0, n_steps) if n_steps and step.one is style_gradient else step for step in steps
-    )
-
-
 _fool_in_torch = in_torch("fool", learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
-STEPS = (
-    Step("SqueezeNet forward, 1 image", 1, classify, forward, forward, in_torch("forward")),
-    Step("SqueezeNet forward, 8 images", 8, classify, forward, forward, in_torch("forward")),
-    Step("image gradient, 1 image", 1, classify, image_gradient, image_gradient, in_torch("image_gradient")),
-    Step("image gradient, 8 images", 8, classify, image_gradient, image_gradient, in_torch("image_gradient")),
-    Step("saliency maps of 8 images", 8, classify, saliency_map, image_gradient, in_torch("saliency")),
-    Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
-    _style_step(192, 20),
-    _style_step(512, 5),
-    Step("style in one pass at 256 px", 1, stylize_once, stylize, stylize, stylize_in_torch, size=256),
-)
+
+
+def steps(setup: Setup) -> tuple[Step, ...]:
+    """The programs in the order of the table."""
+    return (
+        Step("SqueezeNet forward, 1 image", 1, classify, forward, forward, in_torch("forward")),
+        Step("SqueezeNet forward, 8 images", 8, classify, forward, forward, in_torch("forward")),
+        Step("image gradient, 1 image", 1, classify, image_gradient, image_gradient, in_torch("image_gradient")),
+        Step("image gradient, 8 images", 8, classify, image_gradient, image_gradient, in_torch("image_gradient")),
+        Step("saliency maps of 8 images", 8, classify, saliency_map, image_gradient, in_torch("saliency")),
+        Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
+        _style_step(192, setup.style_steps or 20),
+        _style_step(512, setup.style_steps or 5),
+        Step("style in one pass at 256 px", 1, stylize_once, stylize, stylize, stylize_in_torch, size=256),
+    )
