@@ -3,6 +3,7 @@
 from jaxvision.data.cifar import CIFAR10_CLASS_NAMES, CIFAR10_FILE, cifar10
 from jaxvision.data.idx import read_idx
 from jaxvision.data.image_paths import IMAGE_SUFFIXES, find_images
+from jaxvision.data.image_writing import write_image
 from jaxvision.data.images import (
     decode_image,
     read_image,
@@ -10,7 +11,6 @@ from jaxvision.data.images import (
     read_metadata,
     resize_image,
     resized_size,
-    write_image,
 )
 from jaxvision.data.mnist import (
     FASHION_MNIST_CLASS_NAMES,

@@ -46,12 +46,23 @@ def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 def _expand(path: Path) -> list[Path]:
     try:
         if path.is_dir():
-            return _images_among(path.iterdir()) or _none_in(path)
+            if images := _images_among(path.iterdir()):
+                return images
+            raise InputError(
+                f"the folder {path} holds no images: expected files ending in {', '.join(IMAGE_SUFFIXES)} in it "
+                "(folders inside it are not searched; use a glob with ** for that)"
+            )
         if path.exists():  # a name with brackets is a file before it is a pattern
             return [path]
         if glob.has_magic(str(path)):
             matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-            return _images_among(matches) or _none_matches(path, len(matches))
+            if images := _images_among(matches):
+                return images
+            others = f" (only {len(matches)} other files or folders)" if matches else ""
+            raise InputError(
+                f"the pattern {path} matches no image{others}: expected at least one file ending in "
+                f"{', '.join(IMAGE_SUFFIXES)}"
+            )
     except OSError as error:
         raise InputError(f"cannot look into {path}: {error.strerror or error}; choose one that you can read") from error
     raise InputError(f"there is no file or folder {path}: check the path, it is looked up from {Path.cwd()}")
@@ -62,19 +73,4 @@ def _images_among(paths: Iterable[Path]) -> list[Path]:
         path
         for path in paths
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def _none_in(folder: Path) -> list[Path]:
-    raise InputError(
-        f"the folder {folder} holds no images: expected files ending in {', '.join(IMAGE_SUFFIXES)} in it "
-        "(folders inside it are not searched; use a glob with ** for that)"
-    )
-
-
-def _none_matches(pattern: Path, n_others: int) -> list[Path]:
-    others = f" (only {n_others} other files or folders)" if n_others else ""
-    raise InputError(
-        f"the pattern {pattern} matches no image{others}: expected at least one file ending in "
-        f"{', '.join(IMAGE_SUFFIXES)}"
     )

@@ -23,10 +23,10 @@ FASHION_MNIST_CLASS_NAMES = (
 )
 
 # Images, labels and how many there are, by split.
-Splits = Mapping[str, tuple[PublishedFile, PublishedFile, int]]
+_Files = Mapping[str, tuple[PublishedFile, PublishedFile, int]]
 
 
-def _splits(folder: str, url: str, licence: str, published: Mapping[str, tuple[str, int]]) -> Splits:
+def _files(folder: str, url: str, licence: str, published: Mapping[str, tuple[str, int]]) -> _Files:
     """The files of one set from what is published of each: its digest and its bytes, by the part of its name."""
 
     def file(part: str, kind: str) -> PublishedFile:
@@ -37,7 +37,7 @@ def _splits(folder: str, url: str, licence: str, published: Mapping[str, tuple[s
     return {split: (file(part, "images-idx3"), file(part, "labels-idx1"), n) for split, (part, n) in parts.items()}
 
 
-MNIST_FILES = _splits(
+MNIST_FILES = _files(
     "mnist",
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
@@ -49,7 +49,7 @@ MNIST_FILES = _splits(
     },
 )
 
-FASHION_MNIST_FILES = _splits(
+FASHION_MNIST_FILES = _files(
     "fashion_mnist",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     "MIT, Zalando SE",
@@ -116,7 +116,7 @@ def fashion_mnist(split: str) -> tuple[UInt8[np.ndarray, "n 28 28 1"], Int32[np.
 
 
 def _read(
-    name: str, kinds: str, files: Splits, split: str
+    name: str, kinds: str, files: _Files, split: str
 ) -> tuple[UInt8[np.ndarray, "n 28 28 1"], Int32[np.ndarray, " n"]]:
     if split not in files:
         raise InputError(f"there is no split {split!r} of {name}: choose train or test")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from jaxvision.data.images import read_image, resize_image
+from jaxvision.data.images import read_images
 from jaxvision.errors import InputError
 
 # Files inside scikit-image's wheel; nothing of them is ever downloaded.
@@ -74,8 +74,8 @@ def samples(size: int = 224) -> tuple[tuple[str, ...], Float[np.ndarray, "n size
         https://scikit-image.org/docs/stable/api/skimage.data.html
     """
     folder = _folder()
-    images = [resize_image(read_image(folder / file), size) for file in SAMPLES.values()]
-    return tuple(SAMPLES), np.stack(images).astype(np.float32) / np.float32(255)
+    _, images = read_images([folder / file for file in SAMPLES.values()], size)
+    return tuple(SAMPLES), images
 
 
 def _folder() -> Path:

@@ -16,12 +16,9 @@ NAMES = [*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bi
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
-    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
+def small_files(own_home, monkeypatch):
     monkeypatch.setattr(sys.modules["jaxvision.data.cifar"], "_N_RECORDS", N)
     CIFAR10_FILE.location.parent.mkdir()
-    return tmp_path
 
 
 def contents() -> tuple[dict[str, bytes], np.ndarray, np.ndarray]:
@@ -53,7 +50,7 @@ def unpack(files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("form", ["archive", "tar", "folder"])
-def test_images_and_labels_come_back(home, form):
+def test_images_and_labels_come_back(small_files, form):
     files, images, labels = contents()
     if form == "folder":
         unpack(files)
@@ -79,7 +76,7 @@ def test_images_and_labels_come_back(home, form):
         (lambda data: archive({"readme.txt": b"nothing"}), "lacks data_batch_1.bin, .*: expected the binary version"),
     ],
 )
-def test_bad_archives(home, damage, sentence):
+def test_bad_archives(small_files, damage, sentence):
     CIFAR10_FILE.location.write_bytes(damage(archive(contents()[0])))
     with pytest.raises(InputError, match=sentence) as error:
         cifar10("train")
@@ -96,20 +93,20 @@ def test_bad_archives(home, damage, sentence):
         (b"\x0a" + bytes(3073 * N - 1), "test_batch.bin.* holds the label 10: expected classes from 0 to 9"),
     ],
 )
-def test_bad_files(home, place, data, sentence):
+def test_bad_files(small_files, place, data, sentence):
     place({"test_batch.bin": data})
     with pytest.raises(InputError, match=sentence) as error:
         cifar10("test")
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_that_lacks_a_file(home):
+def test_a_folder_that_lacks_a_file(small_files):
     unpack({"data_batch_1.bin": bytes(3073 * N)})
     with pytest.raises(InputError, match=r"cannot read .*data_batch_2\.bin: No such file.*unpack the whole archive"):
         cifar10("train")
 
 
-def test_neither_archive_nor_folder(home):
+def test_neither_archive_nor_folder(small_files):
     with pytest.raises(InputError, match=r"cifar-10-binary\.tar\.gz.*JAXVISION_OFFLINE"):
         cifar10("test")
 

@@ -67,10 +67,8 @@ def test_missing_idx_file(tmp_path):
 
 
 @pytest.fixture(params=["mnist", "fashion_mnist"])
-def small_home(request, tmp_path, monkeypatch):
+def small_home(request, own_home):
     """A home folder with test files of the right form, made here: the reader, its files, and what they hold."""
-    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
-    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
     read, files = {"mnist": (mnist, MNIST_FILES), "fashion_mnist": (fashion_mnist, FASHION_MNIST_FILES)}[request.param]
     image_file, label_file, n = files["test"]
     assert image_file.path == f"{request.param}/t10k-images-idx3-ubyte.gz"
@@ -111,9 +109,7 @@ def test_wrong_content_is_refused(small_home):
 
 
 @pytest.mark.parametrize("read", [mnist, fashion_mnist])
-def test_offline_without_the_files(read, tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
-    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
+def test_offline_without_the_files(read, own_home):
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte\.gz.*JAXVISION_OFFLINE"):
         read("train")
 

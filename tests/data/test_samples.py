@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from jaxvision.data import SAMPLES, samples
+from jaxvision.data import SAMPLES, read_image, sample_file, samples
 from jaxvision.errors import InputError
 
 # The package re-exports a function of the module's name.
@@ -41,7 +41,7 @@ def test_the_cat_is_scikit_images_own():
     shape_and_sum = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
     )
-    cat = module.read_image(module._folder() / SAMPLES["cat"])
+    cat = read_image(sample_file("cat"))
     assert shape_and_sum.stdout.strip() == f"{cat.shape} {int(cat.sum())}"
 
 

@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 
 from jaxvision.data.captions.coco_files import YEARS, annotation_file, karpathy_file, picture_place
 from jaxvision.data.captions.coco_json import CocoRecord, read_coco_json, read_karpathy_json
+from jaxvision.data.captions.extra import extra
 from jaxvision.data.captions.pictures import Pictures
 from jaxvision.data.captions.record import CaptionedImage
 from jaxvision.data.images import decode_image
@@ -147,20 +148,13 @@ def _identity(records: Sequence[CocoRecord], places: Mapping[str, Path], said_by
 
 
 def _prepared(records: Sequence[CocoRecord], places: Mapping[str, Path], split: str, key: str) -> Path:
-    try:
-        from jaxvision.data.captions.coco_builder import (  # noqa: PLC0415 - an extra, a second to import
-            CocoCaptionsBuilder,
-            prepare,
-        )
-    except ImportError as error:
-        raise InputError(
-            f"COCO is read through tensorflow-datasets, which cannot be imported ({error}): "
-            'pip install "jaxvision[coco]"'
-        ) from error
+    with extra("COCO is read through tensorflow-datasets, which"):
+        from jaxvision.data.captions import coco_builder  # noqa: PLC0415 - an extra, a second to import
     root = home() / "prepared"
     try:
         root.mkdir(parents=True, exist_ok=True)
         with exclusive(root / key, waiting=lambda: notice(f"Waiting for another process to prepare {root / key}")):
-            return prepare(CocoCaptionsBuilder(records, places, split=split, data_dir=root, key=key))
+            builder = coco_builder.CocoCaptionsBuilder(records, places, split=split, data_dir=root, key=key)
+            return coco_builder.prepare(builder)
     except OSError as error:
         raise writing_error(root, error) from error

@@ -6,7 +6,7 @@ Importing this module imports tensorflow-datasets (extra `coco`).
 import contextlib
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxvision.data.captions.pictures import Pictures
 from jaxvision.files import notice
 
 _VERSION = "1.0.0"
-FEW = 1000  # pictures that are prepared in no time, and without a progress bar
+_FEW = 1000  # pictures that are prepared in no time, and without a progress bar
 
 
 class CocoCaptionsBuilder(tfds.core.GeneratorBasedBuilder):
@@ -90,7 +90,7 @@ def prepare(builder: CocoCaptionsBuilder) -> Path:
     """
     if not Path(builder.data_dir).exists():
         notice(f"Preparing {len(builder.records):,} pictures with captions in {builder.data_dir}")
-    tfds.display_progress_bar(len(builder.records) > FEW)
+    tfds.display_progress_bar(len(builder.records) > _FEW)
     # What it prints speaks of a download; the file format has to be named twice, or TFRECORD is complained of.
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(file_format="array_record")
@@ -104,7 +104,7 @@ def open_prepared(folder: Path, split: str) -> Sequence[Mapping[str, Any]]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

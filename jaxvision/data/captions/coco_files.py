@@ -7,51 +7,39 @@ from jaxvision.files import PublishedFile, fetch, home
 
 YEARS = (2014, 2017)
 
-_TERMS = "annotations CC BY 4.0, COCO Consortium; pictures under Flickr's terms of use"
-
-
-def _published(name: str, url: str, sha256: str, size: int, licence: str = _TERMS) -> PublishedFile:
-    return PublishedFile(f"coco/{name}", url, f"sha256:{sha256}", size, licence)
-
-
-def _of_coco(kind: str, name: str, sha256: str, size: int) -> PublishedFile:
-    return _published(f"{name}.zip", f"http://images.cocodataset.org/{kind}/{name}.zip", sha256, size)
-
-
 # COCO publishes no digests: sizes and SHA-256 are those that TensorFlow Datasets recorded (url_checksums/coco.txt).
-COCO_FILES = {
-    "annotations_trainval2014": _of_coco(
-        "annotations",
-        "annotations_trainval2014",
+_ARCHIVES = {
+    "annotations/annotations_trainval2014": (
         "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
         252_872_794,
     ),
-    "annotations_trainval2017": _of_coco(
-        "annotations",
-        "annotations_trainval2017",
+    "annotations/annotations_trainval2017": (
         "113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268",
         252_907_541,
     ),
-    "train2014": _of_coco(
-        "zips", "train2014", "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775", 13_510_573_713
-    ),
-    "val2014": _of_coco(
-        "zips", "val2014", "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0", 6_645_013_297
-    ),
-    "train2017": _of_coco(
-        "zips", "train2017", "69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929", 19_336_861_798
-    ),
-    "val2017": _of_coco(
-        "zips", "val2017", "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05", 815_585_330
-    ),
-    "caption_datasets": _published(
-        "caption_datasets.zip",
-        "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip",
-        "4cfd70132527b80933105e5829dc9034eaab9573482e2e680abbab6130244817",
-        36_745_453,
-        "Andrej Karpathy; captions CC BY 4.0, COCO Consortium",
-    ),
+    "zips/train2014": ("ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775", 13_510_573_713),
+    "zips/val2014": ("fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0", 6_645_013_297),
+    "zips/train2017": ("69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929", 19_336_861_798),
+    "zips/val2017": ("4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05", 815_585_330),
 }
+
+COCO_FILES = {
+    path.rpartition("/")[2]: PublishedFile(
+        f"coco/{path.rpartition('/')[2]}.zip",
+        f"http://images.cocodataset.org/{path}.zip",
+        f"sha256:{sha256}",
+        size,
+        "annotations CC BY 4.0, COCO Consortium; pictures under Flickr's terms of use",
+    )
+    for path, (sha256, size) in _ARCHIVES.items()
+}
+COCO_FILES["caption_datasets"] = PublishedFile(
+    "coco/caption_datasets.zip",
+    "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip",
+    "sha256:4cfd70132527b80933105e5829dc9034eaab9573482e2e680abbab6130244817",
+    36_745_453,
+    "Andrej Karpathy; captions CC BY 4.0, COCO Consortium",
+)
 
 
 def annotation_file(part: str, *, folder: str = "coco") -> tuple[Path, str | None]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxvision.errors import InputError
 
-KARPATHY_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
+_KARPATHY_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
 
 
 class CocoRecord(NamedTuple):
@@ -107,14 +107,14 @@ def read_karpathy_json(
         Andrej Karpathy and Li Fei-Fei, "Deep visual-semantic alignments for generating image descriptions", CVPR 2015,
         https://cs.stanford.edu/people/karpathy/deepimagesent/
     """
-    if split not in KARPATHY_SPLITS:
-        raise InputError(f"there is no split {split!r} of COCO: choose one of {', '.join(KARPATHY_SPLITS)}")
+    if split not in _KARPATHY_SPLITS:
+        raise InputError(f"there is no split {split!r} of COCO: choose one of {', '.join(_KARPATHY_SPLITS)}")
     content = _json(path, member)
     named = f"{member} in {path}" if member else f"{path}"
     records = []
     try:
         for image in content["images"]:
-            if image["split"] in KARPATHY_SPLITS[split]:
+            if image["split"] in _KARPATHY_SPLITS[split]:
                 captions = tuple(_said(sentence["raw"], sentence, named) for sentence in image["sentences"])
                 records.append(CocoRecord(f"{image['filepath']}/{image['filename']}", int(image["cocoid"]), captions))
     except (KeyError, TypeError, ValueError) as error:

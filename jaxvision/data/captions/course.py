@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from jaxvision.data.captions.extra import extra
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, atomic_write, exclusive, fetch, home, notice
 
@@ -24,8 +25,7 @@ COURSE_PACK = PublishedFile(
     "about 1 GB",
 )
 
-COURSE_FEATURES = {"fc7": "vgg16_fc7", "fc7_pca": "vgg16_fc7_pca"}
-
+_FEATURES = {"fc7": "vgg16_fc7", "fc7_pca": "vgg16_fc7_pca"}
 _SPLITS = {"train": "train", "validation": "val"}
 _SPECIAL_WORDS = ["<NULL>", "<START>", "<END>", "<UNK>"]
 
@@ -75,7 +75,7 @@ def course_captions(split: str, *, features: str = "fc7_pca", folder: str = "coc
     """
     if split not in _SPLITS:
         raise InputError(f"there is no split {split!r} of the course's captions: choose train or validation")
-    if features not in COURSE_FEATURES:
+    if features not in _FEATURES:
         raise InputError(f"there are no features {features!r} in the course's captions: choose fc7 or fc7_pca")
     part = _SPLITS[split]
     caption_file, word_file, feature_file, url_file = (
@@ -83,7 +83,7 @@ def course_captions(split: str, *, features: str = "fc7_pca", folder: str = "coc
         for name in (
             "coco2014_captions.h5",
             "coco2014_vocab.json",
-            f"{part}2014_{COURSE_FEATURES[features]}.h5",
+            f"{part}2014_{_FEATURES[features]}.h5",
             f"{part}2014_urls.txt",
         )
     )
@@ -140,12 +140,8 @@ def _unpack(archive: Path, path: Path) -> None:
 
 
 def _dataset(path: Path, name: str, rank: int, kinds: str) -> np.ndarray:
-    try:
+    with extra(f"{path} is an HDF5 file and h5py"):
         import h5py  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(
-            f'{path} is an HDF5 file and h5py cannot be imported ({error}): pip install "jaxvision[coco]"'
-        ) from error
     try:
         with h5py.File(path, "r") as file:
             found: Any = file.get(name)

@@ -1,6 +1,7 @@
 """Features of captioned images, computed once and kept in an array_record file."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -14,8 +15,9 @@ from typing import Any, SupportsIndex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, PyTree
+from jaxtyping import Array, Float, Float32
 
+from jaxvision.data.captions.extra import extra
 from jaxvision.data.captions.record import CaptionedImages
 from jaxvision.data.images import resize_image
 from jaxvision.errors import InputError
@@ -77,7 +79,7 @@ class CachedFeatures:
 def cached_features(
     images: CaptionedImages,
     features_fn: Callable[[Float32[np.ndarray, "batch size size 3"]], Float[Array, "batch ..."]],
-    weights: PyTree,
+    weights: Any,
     *,
     preprocessing: str,
     size: int = 224,
@@ -132,19 +134,21 @@ def cached_features(
         "images": images.identity,
     }
     path = home() / "features" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    skipped: dict[str, str] = {}
+    rows = _rows(features_fn, _batches(images, size, batch_size, threads, skipped))  # nothing is computed yet
     computed = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(path, waiting=lambda: notice(f"Waiting for another process to compute {path}")):
             if not path.exists():
-                _write(path, key, images, features_fn, size, batch_size, threads)
+                _write(path, key, images.names, rows, skipped)
                 computed = True
     except OSError as error:
         raise writing_error(path, error) from error
     return _open(path, computed)
 
 
-def weights_digest(weights: PyTree) -> str:
+def weights_digest(weights: Any) -> str:
     """The SHA-256 of all arrays of a model, with their names, shapes and types.
 
     Args:
@@ -165,79 +169,6 @@ def weights_digest(weights: PyTree) -> str:
         found.update(f"{jax.tree_util.keystr(where)} {array.dtype} {array.shape}\n".encode())
         found.update(array.tobytes())
     return found.hexdigest()
-
-
-def _open(path: Path, computed: bool) -> CachedFeatures:
-    try:
-        about = json.loads((path / "about.json").read_bytes())
-        whole = about["sha256"] == sha256(path / "features.array_record")
-        indices, names, shape = (tuple(about[name]) for name in ("indices", "names", "shape"))
-        skipped = dict(about["skipped"])
-    except (OSError, ValueError, KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise InputError(f"the cached features in {path} are damaged: remove the folder to have them computed again")
-    return CachedFeatures(indices, names, skipped, shape, path, computed)
-
-
-def _write(
-    path: Path,
-    key: dict[str, Any],
-    images: CaptionedImages,
-    features_fn: Callable[..., Any],
-    size: int,
-    batch_size: int,
-    threads: int,
-) -> None:
-    try:
-        from array_record.python.array_record_module import ArrayRecordWriter  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(
-            f"features are kept in array_record files, which cannot be imported ({error}): "
-            'pip install "jaxvision[coco]"'
-        ) from error
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    beside.mkdir()
-    file = beside / "features.array_record"
-    indices: list[int] = []
-    skipped: dict[str, str] = {}
-    shape: tuple[int, ...] = ()
-    try:
-        writer = ArrayRecordWriter(str(file), "group_size:1")  # a picture is read without its neighbours
-        try:
-            for numbers, batch in _batches(images, size, batch_size, threads, skipped):
-                rows = _rows(features_fn(batch), len(batch))[: len(numbers)]
-                shape = rows.shape[1:]
-                indices += numbers
-                for row in rows:
-                    writer.write(row.tobytes())
-        finally:
-            writer.close()
-        if not indices:
-            raise InputError(f"none of the {len(images):,} pictures can be decoded: {next(iter(skipped.values()), '')}")
-        about = {
-            **key,
-            "shape": shape,
-            "sha256": sha256(file),
-            "skipped": skipped,
-            "indices": indices,
-            "names": [images.names[i] for i in indices],
-        }
-        (beside / "about.json").write_text(json.dumps(about), encoding="utf-8")
-        beside.rename(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    if skipped:
-        notice(f"{len(skipped):,} of {len(images):,} pictures were left out: {'; '.join(skipped.values())}")
-
-
-def _rows(features: Any, n: int) -> Float32[np.ndarray, "n ..."]:
-    rows = np.asarray(features, dtype="<f4")
-    if rows.ndim < 1 or len(rows) != n:
-        raise InputError(f"features_fn made {rows.shape} of {n} images: expected one row for each image")
-    if not np.isfinite(rows).all():
-        raise InputError("features_fn returned numbers that are not finite: check its weights and normalisation")
-    return rows
 
 
 def _batches(
@@ -277,3 +208,70 @@ def _ahead(
         waiting.append(pool.submit(call, item))
     for future in waiting:
         yield future.result()
+
+
+def _rows(
+    features_fn: Callable[..., Any], batches: Iterator[tuple[list[int], Float32[np.ndarray, "batch size size 3"]]]
+) -> Iterator[tuple[list[int], Float32[np.ndarray, "n ..."]]]:
+    """Each batch's features with the numbers of its pictures, without what fills up the last batch."""
+    for numbers, batch in batches:
+        rows = np.asarray(features_fn(batch), dtype="<f4")
+        if rows.ndim < 1 or len(rows) != len(batch):
+            raise InputError(f"features_fn made {rows.shape} of {len(batch)} images: expected one row for each image")
+        if not np.isfinite(rows).all():
+            raise InputError("features_fn returned numbers that are not finite: check its weights and normalisation")
+        yield numbers, rows[: len(numbers)]
+
+
+def _write(
+    path: Path,
+    key: dict[str, Any],
+    names: Sequence[str],
+    rows: Iterator[tuple[list[int], Float32[np.ndarray, "n ..."]]],
+    skipped: dict[str, str],
+) -> None:
+    """Writes features as they are computed, beside their place; `skipped` fills up on the way."""
+    with extra("features are kept in array_record files, which"):
+        from array_record.python.array_record_module import ArrayRecordWriter  # noqa: PLC0415 - an extra
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    beside.mkdir()
+    file = beside / "features.array_record"
+    indices: list[int] = []
+    shape: tuple[int, ...] = ()
+    try:
+        # Groups of one: a picture is read without its neighbours.
+        with contextlib.closing(ArrayRecordWriter(str(file), "group_size:1")) as writer:
+            for numbers, features in rows:
+                shape = features.shape[1:]
+                indices += numbers
+                for row in features:
+                    writer.write(row.tobytes())
+        if not indices:
+            raise InputError(f"none of the {len(names):,} pictures can be decoded: {next(iter(skipped.values()), '')}")
+        about = {
+            **key,
+            "shape": shape,
+            "sha256": sha256(file),
+            "skipped": skipped,
+            "indices": indices,
+            "names": [names[i] for i in indices],
+        }
+        (beside / "about.json").write_text(json.dumps(about), encoding="utf-8")
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if skipped:
+        notice(f"{len(skipped):,} of {len(names):,} pictures were left out: {'; '.join(skipped.values())}")
+
+
+def _open(path: Path, computed: bool) -> CachedFeatures:
+    try:
+        about = json.loads((path / "about.json").read_bytes())
+        if about["sha256"] != sha256(path / "features.array_record"):
+            raise ValueError("the SHA-256 is another")
+        indices, names, shape = (tuple(about[name]) for name in ("indices", "names", "shape"))
+        return CachedFeatures(indices, names, dict(about["skipped"]), shape, path, computed)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the cached features in {path} are damaged: remove the folder to have them computed again"
+        ) from error

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -71,11 +71,9 @@ class Pictures:
                 f"cannot read {name} in {self.place}: {error.strerror or error}; choose one that you can read"
             ) from error
 
-    def check_holds(self, names: Iterable[str], said_by: object) -> None:
+    def check_holds(self, names: Sequence[str], said_by: Path) -> None:
         """Raises an InputError that says how many of the names are missing."""
-        names = list(names)
-        missing = [name for name in names if name not in self.marks]
-        if missing:
+        if missing := [name for name in names if name not in self.marks]:
             raise InputError(
                 f"{len(missing):,} of the {len(names):,} pictures that {said_by} lists are not in {self.place} (first "
                 f"of all {missing[0]}): get a whole copy of the pictures, or a caption file that belongs to them"

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator
-from functools import partial
 from typing import SupportsIndex
 
 import jax
@@ -96,9 +95,9 @@ def captioned_scenes(
     return CaptionedScenes(names, captions, np.concatenate(images)[:n], scenes)
 
 
-@partial(jax.jit, static_argnames="size")
+@functools.partial(jax.jit, static_argnames="size")
 def _drawn(key: Key[Array, ""], numbers: Int[Array, " n"], size: int) -> tuple[UInt8[Array, "n size size 3"], Scene]:
-    def one(number):
+    def one(number: Int[Array, ""]) -> tuple[UInt8[Array, "size size 3"], Scene]:
         scene = sample_scene(jax.random.fold_in(key, number))
         image, _ = render_scene(scene, size)
         return jnp.round(image * 255).astype(jnp.uint8), scene

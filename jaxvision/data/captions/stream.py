@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxvision.data.captions.extra import extra
 from jaxvision.data.captions.record import CaptionedImages
 from jaxvision.data.images import resize_image
 from jaxvision.errors import InputError
@@ -67,12 +68,8 @@ def image_stream(
         raise InputError(
             f"{num_epochs} epochs of {len(images)} pictures fill no batch of {batch_size}: choose a smaller batch"
         )
-    try:
+    with extra("pictures are read through grain, which"):
         import grain  # noqa: PLC0415 - an extra, a second to import
-    except ImportError as error:
-        raise InputError(
-            f'pictures are read through grain, which cannot be imported ({error}): pip install "jaxvision[coco]"'
-        ) from error
     numbers = grain.MapDataset.range(len(images)).seed(seed).shuffle().repeat(num_epochs)
     # With its result None a picture is left out: the batches are filled from what follows.
     decoded = numbers.map(_Decode(images, size)).to_iter_dataset(
@@ -144,22 +141,15 @@ def measure_feeding(
         True
     """
     batch = next(stream)
-    n_pictures = n_batches * len(batch["image"])
     jax.block_until_ready(step(batch))  # compiled before the clock runs
     for _ in range(n_batches):  # what was read ahead before the clock ran is used up
         next(stream)
-    start = time.perf_counter()
-    for _ in range(n_batches):
-        next(stream)
-    decoded = n_pictures / (time.perf_counter() - start)
-    start = time.perf_counter()
-    result = None
-    for _ in range(n_batches):
-        result = step(batch)
-    jax.block_until_ready(result)
-    needed = n_pictures / (time.perf_counter() - start)
-    start = time.perf_counter()
-    for _ in range(n_batches):
-        result = step(next(stream))
-    jax.block_until_ready(result)
-    return Feeding(decoded, needed, n_pictures / (time.perf_counter() - start))
+
+    def rate(call: Callable[[], Any]) -> float:
+        start, result = time.perf_counter(), None
+        for _ in range(n_batches):
+            result = call()
+        jax.block_until_ready(result)
+        return n_batches * len(batch["image"]) / (time.perf_counter() - start)
+
+    return Feeding(rate(lambda: next(stream)), rate(lambda: step(batch)), rate(lambda: step(next(stream))))

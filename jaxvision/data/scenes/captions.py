@@ -3,7 +3,6 @@
 import itertools
 import zlib
 
-import jax
 import numpy as np
 
 from jaxvision.data.scenes.grammar import (
@@ -15,12 +14,12 @@ from jaxvision.data.scenes.grammar import (
     Thing,
     article,
     counted,
+    one_scene,
     relations,
     smallest_is_clear,
     things_in,
 )
 from jaxvision.data.scenes.vocabulary import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
-from jaxvision.errors import InputError
 
 CAPTION_WORDS = tuple(
     sorted(
@@ -50,17 +49,13 @@ def describe(scene: Scene) -> tuple[str, str, str, str, str]:
         InputError: if a batch of scenes is given.
 
     Example:
+        >>> import jax
         >>> from jaxvision.data.scenes import sample_scene
         >>> captions = describe(sample_scene(jax.random.key(3)))
         >>> len(set(captions))
         5
     """
-    if np.ndim(scene.count):
-        raise InputError(
-            f"describe takes one scene, got a batch of shape {np.shape(scene.count)}: "
-            "take one out with jax.tree.map(lambda field: field[i], scenes)"
-        )
-    scene = jax.device_get(scene)
+    scene = one_scene(scene, "describe")
     things = things_in(scene)
     rng = np.random.default_rng(_content_seed(scene))
     n = len(things)
@@ -88,7 +83,7 @@ def describe(scene: Scene) -> tuple[str, str, str, str, str]:
 def _content_seed(scene: Scene) -> int:
     """A number that follows from what the scene shows, coarse enough to be the same on every machine."""
     positions = np.round(scene.center * 50).astype(np.int64)
-    fields = (scene.count, scene.shape, scene.color, scene.texture, scene.background, positions)
+    fields = (scene.n_objects, scene.shape, scene.color, scene.texture, scene.background, positions)
     return zlib.crc32(np.concatenate([np.ravel(field).astype("<i8") for field in fields]).tobytes())
 
 

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from jaxvision.data.scenes.vocabulary import COLORS, SHAPES, SIZES, TEXTURES, Scene
+from jaxvision.errors import InputError
 
 NUMBERS = ("one", "two", "three", "four")
 PLURALS = {word: f"{word}es" if word.endswith("s") else f"{word}s" for word in (*SHAPES, "object")}
@@ -30,6 +32,16 @@ class Thing(NamedTuple):
     scale: float
 
 
+def one_scene(scene: Scene, taker: str) -> Scene:
+    """The scene with NumPy arrays for fields; a batch of scenes is an InputError that names the function `taker`."""
+    if np.ndim(scene.n_objects):
+        raise InputError(
+            f"{taker} takes one scene, got a batch of shape {np.shape(scene.n_objects)}: "
+            "take one out with jax.tree.map(lambda field: field[i], scenes)"
+        )
+    return jax.device_get(scene)
+
+
 def things_in(scene: Scene) -> list[Thing]:
     """The objects of one scene, back to front; the scene's fields are NumPy arrays."""
     return [
@@ -42,7 +54,7 @@ def things_in(scene: Scene) -> list[Thing]:
             float(scene.center[i, 1]),
             float(scene.scale[i]),
         )
-        for i in range(int(scene.count))
+        for i in range(int(scene.n_objects))
     ]
 
 

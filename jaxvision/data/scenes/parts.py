@@ -1,5 +1,6 @@
 """What stands where in a scene, as labels for a grid of cells."""
 
+import itertools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -13,7 +14,8 @@ GRID = 8
 PART_SIZES = {"shape": len(SHAPES), "color": len(COLORS), "texture": len(TEXTURES), "size": len(SIZES)}
 """What is asked of each object, and how many answers there are."""
 
-N_SCORES = 1 + sum(PART_SIZES.values()) + len(BACKGROUNDS)
+_SCORES = {"there": 1, **PART_SIZES, "background": len(BACKGROUNDS)}
+N_SCORES = sum(_SCORES.values())
 """Scores of a cell: whether an object's centre is in it, what it is like, and the background."""
 
 
@@ -44,14 +46,14 @@ def scene_parts(scene: Scene) -> Parts:
         >>> import jax
         >>> from jaxvision.data.scenes import sample_scene
         >>> scene = sample_scene(jax.random.key(3))
-        >>> int(scene_parts(scene).there.sum()) == int(scene.count)
+        >>> int(scene_parts(scene).there.sum()) == int(scene.n_objects)
         True
     """
     there = jnp.zeros((GRID, GRID), bool)
     of_object = jnp.zeros((GRID, GRID, len(PART_SIZES)), jnp.int32)
     for i in range(MAX_OBJECTS):  # from back to front
         x, y = jnp.clip((scene.center[i] * GRID).astype(jnp.int32), 0, GRID - 1)
-        exists = i < scene.count
+        exists = i < scene.n_objects
         asked = jnp.stack([scene.shape[i], scene.color[i], scene.texture[i], scene.size[i]])
         there = there.at[y, x].set(there[y, x] | exists)
         of_object = of_object.at[y, x].set(jnp.where(exists, asked, of_object[y, x]))
@@ -71,6 +73,5 @@ def split_scores(scores: Float[Array, "*cells k"]) -> dict[str, Float[Array, "*c
         >>> {name: part.shape[-1] for name, part in split_scores(jnp.zeros((8, 8, 27))).items()}
         {'there': 1, 'shape': 8, 'color': 8, 'texture': 4, 'size': 2, 'background': 4}
     """
-    sizes = {"there": 1, **PART_SIZES, "background": len(BACKGROUNDS)}
-    ends = [sum(list(sizes.values())[: i + 1]) for i in range(len(sizes) - 1)]
-    return dict(zip(sizes, jnp.split(scores, ends, axis=-1), strict=True))
+    *ends, _ = itertools.accumulate(_SCORES.values())
+    return dict(zip(_SCORES, jnp.split(scores, ends, axis=-1), strict=True))

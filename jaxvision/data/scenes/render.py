@@ -8,9 +8,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxvision.data.scenes.sample import sample_scene, scene_label
 from jaxvision.data.scenes.shapes import select, shape_distances, to_local
-from jaxvision.data.scenes.vocabulary import BACKGROUNDS, MAX_OBJECTS, SHAPES, TEXTURES, Scene
+from jaxvision.data.scenes.vocabulary import BACKGROUNDS, MAX_OBJECTS, TEXTURES, Scene
 
 _DARK = 0.5  # what a texture multiplies its object's colour by: darker, same hue
+
+assert (len(TEXTURES), len(BACKGROUNDS)) == (4, 4)  # of so many `select` chooses below
 
 
 def _wave(position: Float[Array, "*points"]) -> Float[Array, "*points"]:
@@ -82,7 +84,7 @@ def render_scene(scene: Scene, size: int = 64) -> tuple[Float[Array, "h w 3"], F
         >>> image.shape, masks.shape
         ((64, 64, 3), (4, 64, 64))
     """
-    exists = (jnp.arange(MAX_OBJECTS) < scene.count).astype(jnp.float32)
+    exists = (jnp.arange(MAX_OBJECTS) < scene.n_objects).astype(jnp.float32)
 
     # A loop, not `vmap`: XLA fuses across everything else and would compute each distance once per colour channel.
     coverage, shade = jax.lax.map(
@@ -97,7 +99,7 @@ def render_scene(scene: Scene, size: int = 64) -> tuple[Float[Array, "h w 3"], F
         left = left * (1 - coverage[i])
     second = _background_mixture(scene, size)
 
-    def paint(tint, ground):  # one channel: (4,), (2,) -> (h, w)
+    def paint(tint: Float[Array, " 4"], ground: Float[Array, " 2"]) -> Float[Array, "h w"]:  # one channel
         channel = ground[0] + (ground[1] - ground[0]) * second
         for i in range(MAX_OBJECTS):
             channel = channel + coverage[i] * (shade[i] * tint[i] - channel)
@@ -127,11 +129,8 @@ def scene_batch(key: Key[Array, ""], n: int, size: int = 64) -> tuple[Float[Arra
         ((8, 64, 64, 3), 'int32')
     """
 
-    def one(index):
+    def one(index: Int[Array, ""]) -> tuple[Float[Array, "h w 3"], Int[Array, ""]]:
         scene = sample_scene(jax.random.fold_in(key, index))
         return render_scene(scene, size)[0], scene_label(scene)
 
     return jax.vmap(one)(jnp.arange(n))
-
-
-assert (len(SHAPES), len(TEXTURES), len(BACKGROUNDS)) == (8, 4, 4)

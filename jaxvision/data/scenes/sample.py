@@ -31,6 +31,9 @@ _RGB = (
 
 _SPLITS = ("train", "validation", "test")
 
+# Of each object: where it is, whether it is there, which of its points are seen.
+_Placed = tuple[Float[Array, "4 2"], Bool[Array, " 4"], Bool[Array, "4 64"]]
+
 
 def split_key(seed: int, split: str) -> Key[Array, ""]:
     """The key of one of three endless, disjoint streams of scenes.
@@ -54,7 +57,7 @@ def split_key(seed: int, split: str) -> Key[Array, ""]:
     return jax.random.fold_in(jax.random.key(seed), _SPLITS.index(split))
 
 
-def _pick(chance: Float[Array, "*n"], choices: Sequence) -> Int[Array, "*n"]:
+def _pick(chance: Float[Array, "*n"], choices: Sequence[str]) -> Int[Array, "*n"]:
     """Turns uniform numbers into indices of `choices`."""
     return (chance * len(choices)).astype(jnp.int32)
 
@@ -106,15 +109,17 @@ def _place(
     others = jnp.arange(MAX_OBJECTS)
     needed = jnp.where(others == 0, _LARGEST_VISIBLE, _VISIBLE)
 
-    def place(state, i):
+    def add(state: _Placed, i: Int[Array, ""]) -> tuple[_Placed, None]:
         center, present, seen = state
 
-        def overlap(place):
+        def overlap(place: Float[Array, " 2"]) -> tuple[Bool[Array, "4 64"], Bool[Array, "4 64"]]:
             own, points = place[None] + offsets[i], center[:, None] + offsets  # (64, 2), (4, 64, 2)
             inside = jax.vmap(_covers, (0, 0, 0, 0, None))(shape, center, scale, rotation, own)
             return inside, _covers(shape[i], place, scale[i], rotation[i], points)
 
-        def attempt(place, inside, around):
+        def attempt(
+            place: Float[Array, " 2"], inside: Bool[Array, "4 64"], around: Bool[Array, "4 64"]
+        ) -> tuple[Bool[Array, ""], Bool[Array, "4 64"]]:
             inside = inside & present[:, None]  # own points that lie within others
             around = around & present[:, None]  # others' points that lie within this one
             in_front = (depth > depth[i])[:, None]
@@ -134,7 +139,7 @@ def _place(
 
     center = jnp.broadcast_to(first[None], (MAX_OBJECTS, 2))
     state = (center, others == 0, jnp.broadcast_to((others == 0)[:, None], (MAX_OBJECTS, 64)))
-    (center, present, seen), _ = jax.lax.scan(place, state, jnp.arange(1, MAX_OBJECTS))
+    (center, present, seen), _ = jax.lax.scan(add, state, jnp.arange(1, MAX_OBJECTS))
     return center, present, jnp.mean(seen.astype(jnp.float32), axis=-1)
 
 
@@ -178,7 +183,7 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
 
     Example:
         >>> scene = sample_scene(jax.random.key(0))
-        >>> 1 <= int(scene.count) <= 4
+        >>> 1 <= int(scene.n_objects) <= 4
         True
     """
     for_count, for_objects, for_places, for_background = jax.random.split(key, 4)
@@ -199,7 +204,7 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
     exists = jnp.arange(MAX_OBJECTS) < jnp.sum(present)
     hidden = _hidden(center, shape, scale, rotation)
     return Scene(
-        count=jnp.sum(present).astype(jnp.int32),
+        n_objects=jnp.sum(present).astype(jnp.int32),
         shape=shape,
         color=color[order],
         size=size[order],
@@ -218,7 +223,7 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
 def largest_object(scene: Scene) -> Int[Array, "*batch"]:
     """Index of the scene's largest object, the one that gives the scene its class."""
     index = jax.lax.broadcasted_iota(jnp.int32, scene.scale.shape, scene.scale.ndim - 1)
-    exists = index < scene.count[..., None]
+    exists = index < scene.n_objects[..., None]
     return jnp.argmax(jnp.where(exists, scene.scale, 0.0), axis=-1).astype(jnp.int32)
 
 

@@ -1,12 +1,16 @@
 """The eight shapes as signed distances, all of the same area, so that "largest" has one meaning."""
 
+from collections.abc import Sequence
 from math import acos, cos, pi, sin, sqrt
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxvision.data.scenes.vocabulary import SHAPES
+
+_Numbers = TypeVar("_Numbers", Array, np.ndarray)
 
 # Each shape's one free length, solved from area = pi.
 _SQUARE = sqrt(pi) / 2  # half a side
@@ -31,9 +35,7 @@ def _lens_area(a: float, b: float, d: float) -> float:
 _CRESCENT = sqrt(pi / (pi - _lens_area(1.0, _BITE, _BITE_AT)))
 
 
-def shape_distances(
-    u: Float[Array, "*points"] | Float[np.ndarray, "*points"], v: Float[Array, "*points"] | Float[np.ndarray, "*points"]
-) -> tuple:
+def shape_distances(u: Float[_Numbers, "*points"], v: Float[_Numbers, "*points"]) -> tuple[_Numbers, ...]:
     r"""Distance from a point to the outline of each of the eight shapes, negative inside.
 
     $$ \pi = \int [d_k(u, v) < 0] \, du \, dv \quad \text{for every shape } k $$
@@ -49,9 +51,9 @@ def shape_distances(
         Eight arrays `(...)`, in the order of SHAPES.
 
     Example:
-        >>> circle, square, *_ = shape_distances(np.array(2.0), np.array(0.0))
-        >>> print(f"{circle:.2f} {square:.2f}")
-        1.00 1.11
+        >>> circle, square, *_ = shape_distances(np.array([2.0]), np.array([0.0]))
+        >>> print(circle.round(2), square.round(2))
+        [1.] [1.11]
 
     References:
         Inigo Quilez, "2D distance functions", https://iquilezles.org/articles/distfunctions2d/, for folding the plane
@@ -111,7 +113,7 @@ def to_local(
     return cos * dx + sin * dy, cos * dy - sin * dx
 
 
-def select(index: Int[Array, ""], choices: tuple) -> Float[Array, "..."]:
+def select(index: Int[Array, ""], choices: Sequence[Float[Array, "..."]]) -> Float[Array, "..."]:
     """choices[index]; all are computed and the whole stays one elementwise program, also under `vmap`."""
     chosen = choices[0]
     for k, choice in enumerate(choices[1:], start=1):

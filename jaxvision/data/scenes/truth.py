@@ -4,10 +4,8 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from jaxvision.data.scenes.grammar import (
@@ -17,12 +15,12 @@ from jaxvision.data.scenes.grammar import (
     PLURALS,
     SIDES,
     Thing,
+    one_scene,
     relations,
     smallest_is_clear,
     things_in,
 )
 from jaxvision.data.scenes.vocabulary import BACKGROUNDS, COLORS, SHAPES, SIZES, TEXTURES, Scene
-from jaxvision.errors import InputError
 
 CLAIM_KINDS = ("shape", "color", "size", "texture", "count", "relation", "background", "grammar")
 
@@ -93,6 +91,7 @@ def judge(caption: str, scene: Scene) -> list[Claim]:
         InputError: if a batch of scenes is given.
 
     Example:
+        >>> import jax
         >>> from jaxvision.data.scenes import describe, sample_scene
         >>> scene = sample_scene(jax.random.key(3))
         >>> all(claim.true for caption in describe(scene) for claim in judge(caption, scene))
@@ -105,12 +104,7 @@ def judge(caption: str, scene: Scene) -> list[Claim]:
         captioning", EMNLP 2018, https://arxiv.org/abs/1809.02156, for counting what a caption makes up. Departure:
         attributes, numbers and relations are checked as well, exactly, against the scene.
     """
-    if np.ndim(scene.count):
-        raise InputError(
-            f"judge takes one scene, got a batch of shape {np.shape(scene.count)}: "
-            "take one out with jax.tree.map(lambda field: field[i], scenes)"
-        )
-    scene = jax.device_get(scene)
+    scene = one_scene(scene, "judge")
     things = things_in(scene)
     if _WRONG_ARTICLE.search(caption):
         return [Claim("grammar", caption, False)]
@@ -135,60 +129,58 @@ def _setting(match: re.Match[str], things: list[Thing], background: str) -> list
 
 
 def _relation(match: re.Match[str], things: list[Thing], hidden: np.ndarray) -> list[Claim]:
-    more = partial(_related, match[0], match["how"], things, hidden)
-    return _fewest_false([_mention(match["a"]), _mention(match["b"])], things, more)
+    def related(referents: _Referents) -> Claim:
+        i, j = referents
+        holds = i is not None and j is not None and match["how"] in relations(things, hidden, i, j)
+        return Claim("relation", match[0], holds)
 
-
-def _related(text: str, how: str, things: list[Thing], hidden: np.ndarray, referents: _Referents) -> list[Claim]:
-    i, j = referents
-    return [Claim("relation", text, i is not None and j is not None and how in relations(things, hidden, i, j))]
+    return _fewest_false([_mention(match["a"]), _mention(match["b"])], things, related)
 
 
 def _extreme(match: re.Match[str], things: list[Thing]) -> list[Claim]:
-    largest = (match["most"] or match["more"]) in ("largest", "larger")
+    word = "largest" if (match["most"] or match["more"]) in ("largest", "larger") else "smallest"
     scales = [thing.scale for thing in things]
-    meant = scales.index(max(scales) if largest else min(scales))
-    if not (largest or smallest_is_clear(things)):
+    meant = scales.index(max(scales) if word == "largest" else min(scales))
+    if word == "smallest" and not smallest_is_clear(things):
         meant = None
-    claims = _fewest_false([_mention(match["what"])], things, partial(_ranked, largest, meant))
+    claims = _fewest_false(
+        [_mention(match["what"])], things, lambda referents: Claim("size", f"{word} object", referents[0] == meant)
+    )
     number = "two" if match["more"] else match["number"]
     return claims + ([Claim("count", f"{number} objects", _number(number) == len(things))] if number else [])
-
-
-def _ranked(largest: bool, meant: int | None, referents: _Referents) -> list[Claim]:
-    return [Claim("size", "largest object" if largest else "smallest object", referents[0] == meant)]
 
 
 def _list(text: str, things: list[Thing]) -> list[Claim]:
     mentions = [_mention(part) for part in text.split(" and ")]
     if len(mentions) == 1:
         return _fewest_false(mentions, things)
-    return _fewest_false(mentions, things, partial(_complete, text, mentions, things))
+    return _fewest_false(
+        mentions, things, lambda referents: Claim("count", text, _complete(mentions, things, referents))
+    )
 
 
-def _complete(text: str, mentions: list[_Mention], things: list[Thing], referents: _Referents) -> list[Claim]:
+def _complete(mentions: list[_Mention], things: list[Thing], referents: _Referents) -> bool:
     """Every object is one of those listed: each takes a place of its own whose (true) words fit it."""
     places = [
         _true_words(mention, things, i)
         for mention, i in zip(mentions, referents, strict=True)
         for _ in range(mention.number or 1)
     ]
-    fits = len(places) == len(things) and any(
-        all(_fits(things[i], words) for i, words in zip(order, places, strict=True))
-        for order in itertools.permutations(range(len(things)))
+    return len(places) == len(things) and any(
+        all(_fits(thing, words) for thing, words in zip(order, places, strict=True))
+        for order in itertools.permutations(things)
     )
-    return [Claim("count", text, fits)]
 
 
 def _fewest_false(
-    mentions: list[_Mention], things: list[Thing], more: Callable[[_Referents], list[Claim]] | None = None
+    mentions: list[_Mention], things: list[Thing], more: Callable[[_Referents], Claim] | None = None
 ) -> list[Claim]:
     """The claims in the caption's best sense; among equally good ones, one that has the shapes right."""
     best: list[Claim] = []
     best_score = (-math.inf, 0)
     for referents in _readings(len(mentions), len(things)):
         claims = [c for mention, i in zip(mentions, referents, strict=True) for c in _claims(mention, things, i)]
-        claims += more(referents) if more else []
+        claims += [more(referents)] if more else []
         score = (-sum(not claim.true for claim in claims), sum(c.true for c in claims if c.kind == "shape"))
         if score > best_score:
             best, best_score = claims, score

@@ -20,11 +20,11 @@ class Scene(NamedTuple):
     """Everything there is to know about one scene; a batch of scenes has one leading axis more on every field.
 
     Positions and lengths are in image sides, so a scene can be rendered at any size: x runs right from the left edge,
-    y runs down from the top edge. Objects are stored from back to front; the first `count` of the four exist, and
+    y runs down from the top edge. Objects are stored from back to front; the first `n_objects` of the four exist, and
     what the other rows hold means nothing.
 
     Fields:
-        count: how many objects there are, 1 to 4.
+        n_objects: how many objects there are, 1 to 4.
         shape, color, size, texture: `(4,)` indices into SHAPES, COLORS, SIZES and TEXTURES.
         center: `(4, 2)` x and y of each object.
         scale: `(4,)` radius of the disc that covers as much as the object does: areas are pi * scale**2 for all shapes.
@@ -40,7 +40,7 @@ class Scene(NamedTuple):
         background_noise: `(8, 8)` in [0, 1], the coarse grid of the clouds.
     """
 
-    count: Int[Array, "*batch"]
+    n_objects: Int[Array, "*batch"]
     shape: Int[Array, "*batch 4"]
     color: Int[Array, "*batch 4"]
     size: Int[Array, "*batch 4"]

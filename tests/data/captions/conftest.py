@@ -39,8 +39,10 @@ def write_zip(path: Path, members: dict[str, bytes]) -> None:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[bytes], str]]:
-    """`serve(data)` starts a web server that answers with the data, and returns its address."""
+def serve(own_home, monkeypatch) -> Iterator[Callable[[bytes], str]]:
+    """`serve(data)` starts a web server that answers with the data, and returns its address; the network is allowed."""
+    monkeypatch.delenv("JAXVISION_OFFLINE")
+    monkeypatch.setenv("no_proxy", "*")
     running: list[tuple[http.server.HTTPServer, threading.Thread]] = []
 
     def start(data: bytes) -> str:
@@ -65,14 +67,6 @@ def serve() -> Iterator[Callable[[bytes], str]]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-@pytest.fixture
-def own_home(tmp_path, monkeypatch) -> Path:
-    """An empty home folder without a network."""
-    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
-    monkeypatch.setenv("JAXVISION_OFFLINE", "1")
-    return tmp_path
 
 
 @pytest.fixture

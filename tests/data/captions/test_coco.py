@@ -160,8 +160,6 @@ def test_what_there_is_not(arguments, sentence):
 
 def test_asked_for_pictures_and_captions_are_downloaded(own_home, monkeypatch, serve):
     """From a server on this machine: the annotations unasked, the pictures on demand."""
-    monkeypatch.delenv("JAXVISION_OFFLINE")
-    monkeypatch.setenv("no_proxy", "*")
     for name, members in {
         "annotations_trainval2017": {"annotations/captions_val2017.json": json.dumps(content(2)).encode()},
         "val2017": {f"val2017/{i:012}.jpg": jpeg(i) for i in range(2)},

@@ -64,8 +64,6 @@ def test_only_what_is_needed_is_unpacked(own_home):
 def test_a_download_without_published_digest_is_recorded(own_home, monkeypatch, serve):
     write_pack(own_home / "made")
     write_zip(own_home / "pack", {f"coco_captioning/{f.name}": f.read_bytes() for f in (own_home / "made").iterdir()})
-    monkeypatch.delenv("JAXVISION_OFFLINE")
-    monkeypatch.setenv("no_proxy", "*")
     file = type(COURSE_PACK)(COURSE_PACK.path, serve((own_home / "pack").read_bytes()), "", None, "none", "small")
     monkeypatch.setattr(course, "COURSE_PACK", file)
     assert len(course_captions("validation").features) == 3
