@@ -19,7 +19,6 @@ stop at the first B captions that end, as is often done, is not: with $\alpha > 
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +33,7 @@ from jaxvision.captioning.steps import Sizes, Words, check_step, log_softmax, ma
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
 from jaxvision.pixels import pytree_function
+from jaxvision.signatures import StepFn
 
 
 class BeamDecoded(NamedTuple):
@@ -73,7 +73,7 @@ class _State(NamedTuple):
 
 
 def beam_search(
-    step: Callable,
+    step: StepFn,
     carry: Any,
     *,
     num_beams: int,
@@ -135,7 +135,7 @@ def beam_search(
 
 @functools.partial(jax.jit, static_argnames=("num_beams", "words", "max_length"))
 def _beam_search(
-    step: Callable, carry: Any, length_penalty: ArrayLike, *, num_beams: int, words: Words, max_length: int
+    step: StepFn, carry: Any, length_penalty: ArrayLike, *, num_beams: int, words: Words, max_length: int
 ) -> BeamDecoded:
     sizes = n, n_words, dtype = check_step(step, carry, words, max_length)
     begin = _begin(carry, sizes, num_beams, words, max_length)

@@ -1,6 +1,7 @@
 """The captioner: features of an image begin the state of a recurrent cell, which says one word after the other."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,6 @@ from jaxvision.recurrent import (
     rnn_params,
     rnn_step,
 )
-
-Cell = Literal["rnn", "lstm", "gru"]
 
 
 class Captioner(NamedTuple):
@@ -58,7 +57,7 @@ class Captioner(NamedTuple):
     b_vocab: Float[Array, " v"]
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> str:
         """ "rnn", "lstm" or "gru"."""
         if isinstance(self.recurrent, GRUParams):
             return "gru"
@@ -141,15 +140,16 @@ def captioner(
         InputError: if a size is below 1 or there is no such cell.
 
     Example:
-        >>> captioner(jax.random.key(0), feature_size=4, vocabulary_size=9, cell="gru").recurrent.Wx.shape
-        (256, 1536)
+        >>> sizes = {"feature_size": 4, "vocabulary_size": 9, "embed_size": 3, "hidden_size": 5}
+        >>> captioner(jax.random.key(0), **sizes, cell="gru").recurrent.Wx.shape
+        (3, 15)
 
     References:
         Vinyals et al., "Show and tell: a neural image caption generator", https://arxiv.org/abs/1411.4555, 2015. As
         in Stanford's CS231n, assignment 3, the image is the first state and not the first word.
     """
-    if cell not in get_args(Cell):
-        raise InputError(f"there is no cell {cell!r}: choose one of {', '.join(get_args(Cell))}")
+    if cell not in _PARAMS:
+        raise InputError(f"there is no cell {cell!r}: choose one of {', '.join(_PARAMS)}")
     sizes = {"feature_size": feature_size, "vocabulary_size": vocabulary_size}
     for name, size in (sizes | {"embed_size": embed_size, "hidden_size": hidden_size}).items():
         if size < 1:
@@ -166,7 +166,7 @@ def captioner(
 
 
 def caption_loss(
-    model: Any,
+    model: Callable[[Array, Array], Array],
     features: Float[Array, "n d"],
     captions: Int[Array, "n t"],
     *,

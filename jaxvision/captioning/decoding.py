@@ -15,6 +15,7 @@ from jaxvision.captioning.steps import Words, check_step, log_softmax, may_be_ch
 from jaxvision.captioning.vocabulary import END, NULL, START, UNK
 from jaxvision.errors import InputError
 from jaxvision.pixels import pytree_function
+from jaxvision.signatures import StepFn
 
 NEVER_CHOSEN = (NULL, START, UNK)
 """Words that no caption should say."""
@@ -42,7 +43,7 @@ class _State(NamedTuple):
 
 
 def greedy(
-    step: Callable,
+    step: StepFn,
     carry: Any,
     *,
     max_length: int,
@@ -88,12 +89,12 @@ def greedy(
 
 
 @functools.partial(jax.jit, static_argnames=("words", "max_length"))
-def _greedy(step: Callable, carry: Any, *, words: Words, max_length: int) -> Decoded:
+def _greedy(step: StepFn, carry: Any, *, words: Words, max_length: int) -> Decoded:
     return one_by_one(step, carry, lambda log_p, _: jnp.argmax(log_p, axis=1), words=words, max_length=max_length)
 
 
 def one_by_one(
-    step: Callable,
+    step: StepFn,
     carry: Any,
     choose: Callable[[Float[Array, "n v"], Int[Array, ""]], Int[Array, " n"]],
     *,
@@ -145,7 +146,7 @@ def one_by_one(
 
 
 def log_prob(
-    step: Callable, carry: Any, tokens: Int[ArrayLike, "n t"], *, start: int = START, end: int = END, null: int = NULL
+    step: StepFn, carry: Any, tokens: Int[ArrayLike, "n t"], *, start: int = START, end: int = END, null: int = NULL
 ) -> Float[Array, " n"]:
     r"""How probable given captions are: the log-probability of all their words, END among them.
 
@@ -182,19 +183,20 @@ def log_prob(
         raise InputError(f"tokens must have one row for each of the {n} rows of carry, got shape {array.shape}")
     if not isinstance(array, Tracer):
         values = np.asarray(array)
-        for word in values[(values != null) & ((values < 0) | (values >= n_words))][:1]:
-            raise InputError(f"tokens must lie in [0, {n_words}), the step's {n_words} words, got {word}")
+        outside = values[(values != null) & ((values < 0) | (values >= n_words))]
+        if outside.size:
+            raise InputError(f"tokens must lie in [0, {n_words}), the step's {n_words} words, got {outside[0]}")
     return _log_prob(step, carry, jnp.asarray(array, jnp.int32), words=words)
 
 
 @functools.partial(jax.jit, static_argnames="words")
-def _log_prob(step: Callable, carry: Any, tokens: Int32[Array, "n t"], *, words: Words) -> Float[Array, " n"]:
+def _log_prob(step: StepFn, carry: Any, tokens: Int32[Array, "n t"], *, words: Words) -> Float[Array, " n"]:
     ends = tokens == words.end
     read = jnp.concatenate([jnp.full_like(tokens[:, :1], words.start), tokens[:, :-1]], axis=1)
     over = jnp.cumsum(ends.astype(jnp.int32), axis=1) > ends.astype(jnp.int32)  # (N, T), END was said before
     counts = ~over & (ends | (tokens != words.null))
 
-    def of_word(carry, inputs):
+    def of_word(carry: Any, inputs: tuple[Array, Array, Array]) -> tuple[Any, Array]:
         read, said, counts = inputs  # (N,) each
         carry, logits = step(carry, read)
         log_p = jnp.take_along_axis(log_softmax(logits), jnp.where(counts, said, 0)[:, None], axis=1)[:, 0]

@@ -1,7 +1,6 @@
 """Captions drawn at random from the model's distribution, or from its more probable part."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,10 +15,11 @@ from jaxvision.captioning.steps import Words, check_step
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
 from jaxvision.pixels import Keys, example_keys, pytree_function
+from jaxvision.signatures import StepFn
 
 
 def sample(
-    step: Callable,
+    step: StepFn,
     carry: Any,
     key: Keys,
     *,
@@ -76,17 +76,18 @@ def sample(
     n, n_words, _ = check_step(step, carry, words, max_length)
     if not isinstance(temperature, Tracer) and not np.asarray(temperature) >= 0:
         raise InputError(f"temperature must be 0 (the most probable words) or more, got {temperature}")
-    if top_k is not None and not 1 <= top_k <= n_words:
+    top_k = n_words if top_k is None else top_k
+    if not 1 <= top_k <= n_words:
         raise InputError(f"top_k must be a number of words from 1 to the step's {n_words}, got {top_k}")
     if top_p is not None and not isinstance(top_p, Tracer) and not 0 < np.asarray(top_p) <= 1:
         raise InputError(f"top_p must be a share of the probability in (0, 1], got {top_p}")
-    keys, k = example_keys(key, n), n_words if top_k is None else top_k
-    return _sample(step, carry, keys, temperature, top_p, top_k=k, words=words, max_length=max_length)
+    keys = example_keys(key, n)
+    return _sample(step, carry, keys, temperature, top_p, top_k=top_k, words=words, max_length=max_length)
 
 
 @functools.partial(jax.jit, static_argnames=("top_k", "words", "max_length"))
 def _sample(
-    step: Callable,
+    step: StepFn,
     carry: Any,
     keys: Key[Array, " n"],
     temperature: ArrayLike,
@@ -96,7 +97,7 @@ def _sample(
     words: Words,
     max_length: int,
 ) -> Decoded:
-    def choose(log_p, position):
+    def choose(log_p: Array, position: Array) -> Array:
         heat = jnp.asarray(temperature, log_p.dtype)
         log_p = jnp.where(drawn_from(log_p, heat, top_k, top_p), log_p, -jnp.inf)
         of_word = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, position)

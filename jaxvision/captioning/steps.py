@@ -1,6 +1,5 @@
 """What decoding asks of a step: any function `(carry, tokens (N,)) -> (carry, logits (N, V))`."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxvision.errors import InputError
+from jaxvision.signatures import StepFn
 
 
 class Words(NamedTuple):
@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
     dtype: np.dtype
 
 
-def check_step(step: Callable, carry: Any, words: Words, max_length: int) -> Sizes:
+def check_step(step: StepFn, carry: Any, words: Words, max_length: int) -> Sizes:
     """How many captions and how many words there are, or one sentence saying what does not fit.
 
     Args:
@@ -124,12 +124,11 @@ def _count_rows(carry: Any) -> int:
     return shapes[0][0]
 
 
-def _check_result(step: Callable, carry: Any, n: int) -> jax.ShapeDtypeStruct:
-    result: Any = jax.eval_shape(_call, step, carry, jax.ShapeDtypeStruct((n,), jnp.int32))
+def _check_result(step: StepFn, carry: Any, n: int) -> jax.ShapeDtypeStruct:
+    before, result = jax.eval_shape(_call, step, carry, jax.ShapeDtypeStruct((n,), jnp.int32))
     if not isinstance(result, tuple) or len(result) != 2:
         raise InputError(f"step must return (carry, logits), got a {type(result).__name__}")
     after, logits = result
-    before = jax.eval_shape(_same, carry)
     if not isinstance(logits, jax.ShapeDtypeStruct) or len(logits.shape) != 2 or logits.shape[0] != n:
         got = f"shape {logits.shape}" if isinstance(logits, jax.ShapeDtypeStruct) else f"a {type(logits).__name__}"
         raise InputError(f"step must return logits (N, V) with N = {n} for {n} words, got {got}")
@@ -143,7 +142,7 @@ def _check_result(step: Callable, carry: Any, n: int) -> jax.ShapeDtypeStruct:
     return logits
 
 
-def _described(tree: Any) -> tuple:
+def _described(tree: Any) -> tuple[Any, ...]:
     leaves, structure = jax.tree.flatten(tree)
     return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
@@ -152,9 +151,6 @@ def _in_words(tree: Any) -> str:
     return ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(tree)) or "nothing"
 
 
-def _call(step: Callable, carry: Any, tokens: Array) -> Any:
-    return step(carry, tokens)
-
-
-def _same(carry: Any) -> Any:
-    return carry
+def _call(step: StepFn, carry: Any, tokens: Array) -> tuple[Any, Any]:
+    """A function of its own: with the step as an argument one trace serves all its weights."""
+    return carry, step(carry, tokens)

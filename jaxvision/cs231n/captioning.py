@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -253,7 +254,7 @@ def caption_sample(
     """
     model = _captioner(params, cell_type)
 
-    def step(state, _):
+    def step(state: tuple[Any, Array], _: None) -> tuple[tuple[Any, Array], Array]:
         carry, scores = model.step(*state)  # (N, V)
         words = jnp.argmax(scores, axis=1).astype(jnp.int32)
         return (carry, words), words

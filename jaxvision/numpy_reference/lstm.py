@@ -57,7 +57,7 @@ def lstm_step_forward(
     Wx: Float[np.ndarray, "d 4*h"],
     Wh: Float[np.ndarray, "h 4*h"],
     b: Float[np.ndarray, " 4*h"],
-) -> tuple[Float[np.ndarray, "n h"], Float[np.ndarray, "n h"], tuple]:
+) -> tuple[Float[np.ndarray, "n h"], Float[np.ndarray, "n h"], tuple[np.ndarray, ...]]:
     r"""One step of an LSTM, the gates side by side in the order i, f, o, g.
 
     $$ c_t = f_t \odot c_{t-1} + i_t \odot g_t, \qquad h_t = o_t \odot \tanh(c_t) $$
@@ -88,7 +88,7 @@ def lstm_step_forward(
 
 
 def lstm_step_backward(
-    dnext_h: Float[np.ndarray, "n h"], dnext_c: Float[np.ndarray, "n h"], cache: tuple
+    dnext_h: Float[np.ndarray, "n h"], dnext_c: Float[np.ndarray, "n h"], cache: tuple[np.ndarray, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""The derivatives of one step, see the derivation above.
 
@@ -121,7 +121,7 @@ def lstm_forward(
     Wx: Float[np.ndarray, "d 4*h"],
     Wh: Float[np.ndarray, "h 4*h"],
     b: Float[np.ndarray, " 4*h"],
-) -> tuple[Float[np.ndarray, "n t h"], list]:
+) -> tuple[Float[np.ndarray, "n t h"], list[tuple[np.ndarray, ...]]]:
     r"""An LSTM over whole sequences; the memory begins at zero.
 
     $$ (h_t, c_t) = \mathrm{LSTM}(x_t, h_{t-1}, c_{t-1}), \qquad c_0 = 0, \qquad t = 1, \dots, T $$
@@ -150,7 +150,7 @@ def lstm_forward(
 
 
 def lstm_backward(
-    dh: Float[np.ndarray, "n t h"], cache: list
+    dh: Float[np.ndarray, "n t h"], cache: list[tuple[np.ndarray, ...]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""Back-propagation through time, see the derivation above.
 

@@ -32,7 +32,7 @@ def rnn_step_forward(
     Wx: Float[np.ndarray, "d h"],
     Wh: Float[np.ndarray, "h h"],
     b: Float[np.ndarray, " h"],
-) -> tuple[Float[np.ndarray, "n h"], tuple]:
+) -> tuple[Float[np.ndarray, "n h"], tuple[np.ndarray, ...]]:
     r"""One step of a vanilla RNN.
 
     $$ h_t = \tanh(x_t W_x + h_{t-1} W_h + b) $$
@@ -58,7 +58,7 @@ def rnn_step_forward(
 
 
 def rnn_step_backward(
-    dnext_h: Float[np.ndarray, "n h"], cache: tuple
+    dnext_h: Float[np.ndarray, "n h"], cache: tuple[np.ndarray, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""The derivatives of one step, see the derivation above.
 
@@ -87,7 +87,7 @@ def rnn_forward(
     Wx: Float[np.ndarray, "d h"],
     Wh: Float[np.ndarray, "h h"],
     b: Float[np.ndarray, " h"],
-) -> tuple[Float[np.ndarray, "n t h"], list]:
+) -> tuple[Float[np.ndarray, "n t h"], list[tuple[np.ndarray, ...]]]:
     r"""A vanilla RNN over whole sequences.
 
     $$ h_t = \tanh(x_t W_x + h_{t-1} W_h + b), \qquad t = 1, \dots, T $$
@@ -116,7 +116,7 @@ def rnn_forward(
 
 
 def rnn_backward(
-    dh: Float[np.ndarray, "n t h"], cache: list
+    dh: Float[np.ndarray, "n t h"], cache: list[tuple[np.ndarray, ...]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     r"""Back-propagation through time, see the derivation above.
 

@@ -76,7 +76,7 @@ def lstm_from_torch(state_dict: Mapping[str, ArrayLike], *, layer: int = 0) -> R
         (2, 12)
     """
     w_ih, w_hh, b_ih, b_hh = _of_torch(state_dict, layer, 4, "LSTM")
-    return RecurrentParams(*(_swap_last_gates(v) for v in (w_ih.T, w_hh.T, b_ih + b_hh)))
+    return RecurrentParams(*map(_swap_last_gates, (w_ih.T, w_hh.T, b_ih + b_hh)))
 
 
 def lstm_to_torch(params: RecurrentParams) -> dict[str, Array]:
@@ -93,7 +93,7 @@ def lstm_to_torch(params: RecurrentParams) -> dict[str, Array]:
         >>> lstm_to_torch(params)["bias_ih_l0"]  # i, f, g, o
         Array([0., 1., 3., 2.], dtype=float32)
     """
-    Wx, Wh, b = (_swap_last_gates(v) for v in params)
+    Wx, Wh, b = map(_swap_last_gates, params)
     return _to_torch(Wx, Wh, b, jnp.zeros_like(b))
 
 
@@ -155,7 +155,7 @@ def rnn_from_flax(cell: Mapping[str, Any]) -> RecurrentParams:
         >>> rnn_from_flax(cell).Wx.shape
         (2, 3)
     """
-    return RecurrentParams(_entry(cell, "dense_i", "kernel"), *(_entry(cell, *path) for path in (_KERNEL_H, _BIAS_I)))
+    return RecurrentParams(*_of_flax(cell, "dense_i"))
 
 
 def rnn_to_flax(params: RecurrentParams) -> dict[str, dict[str, Array]]:
@@ -191,8 +191,7 @@ def lstm_from_flax(cell: Mapping[str, Any]) -> RecurrentParams:
         >>> lstm_from_flax({"dense_i": {"kernel": np.ones((2, 4))}, "dense_h": h}).b
         Array([0., 1., 3., 2.], dtype=float32)
     """
-    paths = (("dense_i", "kernel"), _KERNEL_H, ("dense_h", "bias"))
-    return RecurrentParams(*map(_swap_last_gates, [_entry(cell, *path) for path in paths]))
+    return RecurrentParams(*map(_swap_last_gates, _of_flax(cell, "dense_h")))
 
 
 def lstm_to_flax(params: RecurrentParams) -> dict[str, dict[str, Array]]:
@@ -209,7 +208,7 @@ def lstm_to_flax(params: RecurrentParams) -> dict[str, dict[str, Array]]:
         >>> lstm_to_flax(params)["dense_h"]["bias"]  # i, f, g, o
         Array([0., 1., 3., 2.], dtype=float32)
     """
-    Wx, Wh, b = (_swap_last_gates(v) for v in params)
+    Wx, Wh, b = map(_swap_last_gates, params)
     return {"dense_i": {"kernel": Wx}, "dense_h": {"kernel": Wh, "bias": b}}
 
 
@@ -256,9 +255,6 @@ def gru_to_flax(params: GRUParams) -> dict[str, dict[str, Array]]:
     return rnn_to_flax(RecurrentParams(params.Wx, params.Wh, params.b))
 
 
-_KERNEL_H, _BIAS_I = ("dense_h", "kernel"), ("dense_i", "bias")
-
-
 def _of_torch(state_dict: Mapping[str, ArrayLike], layer: int, n_gates: int, kind: str) -> list[Array]:
     names = [f"{name}_l{layer}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     for name in names[:2]:
@@ -275,10 +271,14 @@ def _to_torch(Wx: Array, Wh: Array, b_ih: Array, b_hh: Array) -> dict[str, Array
     return {"weight_ih_l0": Wx.T, "weight_hh_l0": Wh.T, "bias_ih_l0": b_ih, "bias_hh_l0": b_hh}
 
 
-def _entry(cell: Mapping[str, Any], layer: str, name: str) -> Array:
-    if layer not in cell or name not in cell[layer]:
-        raise InputError(f"{layer}.{name} is missing: expected the parameters of one nnx cell, got {', '.join(cell)}")
-    return jnp.asarray(cell[layer][name])
+def _of_flax(cell: Mapping[str, Any], layer_with_bias: str) -> list[Array]:
+    entries = [("dense_i", "kernel"), ("dense_h", "kernel"), (layer_with_bias, "bias")]
+    for layer, name in entries:
+        if name not in cell.get(layer, ()):
+            raise InputError(
+                f"{layer}.{name} is missing: expected the parameters of one nnx cell, got {', '.join(cell)}"
+            )
+    return [jnp.asarray(cell[layer][name]) for layer, name in entries]
 
 
 def _swap_last_gates(v: Array) -> Array:

@@ -82,7 +82,7 @@ def gru(
 
 
 def _run(params: GRUParams, x: Array, h: Array, mask: Array | None) -> tuple[Array, Array]:
-    def step(h, inputs):
+    def step(h: Array, inputs: tuple[Array, Array | None]) -> tuple[Array, Array]:
         projected, mask = inputs
         h = _next(params, projected, mask, h)
         return h, h

@@ -1,6 +1,6 @@
 """The long short-term memory."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -102,68 +102,70 @@ def lstm(
 
 
 def _run(params: RecurrentParams, x: Array, state: LSTMState, mask: Array | None) -> tuple[Array, LSTMState]:
-    h, c = _states(project(x, params.Wx, params.b), params.Wh, *state, mask)
+    h, c = _states(project(x, params.Wx, params.b), params.Wh, state, mask)
     return h, LSTMState(h[-1], c)
 
 
 @jax.custom_vjp
-def _states(projected: Array, Wh: Array, h: Array, c: Array, mask: Array | None) -> tuple[Array, Array]:
+def _states(projected: Array, Wh: Array, state: LSTMState, mask: Array | None) -> tuple[Array, Array]:
     """States `(T, N, H)` and the last memory, from the input's share `(T, N, 4H)`."""
 
-    def step(state, inputs):
-        projected, mask = inputs
-        _, h, c = _next(projected, mask, Wh, *state)
-        return (h, c), h
+    def step(state: LSTMState, inputs: tuple[Array, Array | None]) -> tuple[LSTMState, Array]:
+        _, state = _next(*inputs, Wh, state)
+        return state, state.h
 
-    (_, c), states = jax.lax.scan(step, (h, c), (projected, mask))
-    return states, c
+    last, states = jax.lax.scan(step, state, (projected, mask))
+    return states, last.c
 
 
-def _states_forward(projected, Wh, h0, c0, mask):
+def _states_forward(
+    projected: Array, Wh: Array, state: LSTMState, mask: Array | None
+) -> tuple[tuple[Array, Array], tuple[Any, ...]]:
     """The same, every step's gates written over its share of the input: no second stack of the largest size."""
     n_steps = projected.shape[0]
 
-    def step(t, carry):
-        h, c, stack, states, memories = carry
-        memories = _put(memories, c, t)  # those before each step: the ones after follow from the gates
-        gates, h, c = _next(_take(stack, t), None if mask is None else _take(mask, t), Wh, h, c)
-        return h, c, _put(stack, gates, t), _put(states, h, t), memories
+    def step(t: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        state, stack, states, memories = carry
+        memories = _put(memories, state.c, t)  # those before each step: the ones after follow from the gates
+        gates, state = _next(_take(stack, t), None if mask is None else _take(mask, t), Wh, state)
+        return state, _put(stack, gates, t), _put(states, state.h, t), memories
 
-    empty = jnp.zeros((n_steps, *h0.shape), h0.dtype)
-    _, c, gates, states, memories = jax.lax.fori_loop(0, n_steps, step, (h0, c0, projected, empty, empty))
-    return (states, c), (gates, states, memories, Wh, h0, mask)
+    empty = jnp.zeros((n_steps, *state.h.shape), state.h.dtype)
+    last, gates, states, memories = jax.lax.fori_loop(0, n_steps, step, (state, projected, empty, empty))
+    return (states, last.c), (gates, states, memories, Wh, state.h, mask)
 
 
-def _states_backward(residuals, derivatives):
+def _states_backward(
+    residuals: tuple[Any, ...], derivatives: tuple[Array, Array]
+) -> tuple[Array, Array, LSTMState, None]:
     """Back-propagation through time: the steps give only da, and then one product gives dWh."""
     gates, states, memories, Wh, h0, mask = residuals
     dstates, dc_last = derivatives
 
-    def step(carry, inputs):
-        dh, dc = carry
+    def step(after: LSTMState, inputs: tuple[Array, Array, Array, Array | None]) -> tuple[LSTMState, Array]:
         dh_above, gates, memory, mask = inputs
         i, f, o, g = _split(gates)  # (N, H) each
-        dh, tanh_c = _once((dh + dh_above, jnp.tanh(_memory(gates, memory))))
-        dc_full = _once(dc + dh * o * (1 - tanh_c**2))
-        di, df, do, dg = dc_full * g, dc_full * memory, dh * tanh_c, dc_full * i
+        dh, tanh_c = _once((after.h + dh_above, jnp.tanh(_memory(gates, memory))))
+        dc = _once(after.c + dh * o * (1 - tanh_c**2))
+        di, df, do, dg = dc * g, dc * memory, dh * tanh_c, dc * i
         da = jnp.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)], axis=1)
         da = _once(keep(mask, da, jnp.zeros_like(da)))  # (N, 4H)
-        return (keep(mask, da @ Wh.T, dh), keep(mask, dc_full * f, dc)), da
+        return LSTMState(keep(mask, da @ Wh.T, dh), keep(mask, dc * f, after.c)), da
 
-    inputs = (dstates, gates, memories, mask)
-    (dh0, dc0), da = jax.lax.scan(step, (jnp.zeros_like(h0), dc_last), inputs, reverse=True)  # (T, N, 4H)
+    after_last = LSTMState(jnp.zeros_like(h0), dc_last)
+    first, da = jax.lax.scan(step, after_last, (dstates, gates, memories, mask), reverse=True)  # (T, N, 4H)
     before = jnp.concatenate([h0[None], states[:-1]])  # (T, N, H)
-    return da, outer_sum(before, da), dh0, dc0, None
+    return da, outer_sum(before, da), first, None
 
 
 _states.defvjp(_states_forward, _states_backward)
 
 
-def _next(projected, mask, Wh, h, c):
-    gates = _once(_gates(projected + h @ Wh))
-    next_c = _once(_memory(gates, c))
-    next_h = _split(gates)[2] * jnp.tanh(next_c)
-    return gates, keep(mask, next_h, h), keep(mask, next_c, c)
+def _next(projected: Array, mask: Array | None, Wh: Array, state: LSTMState) -> tuple[Array, LSTMState]:
+    gates = _once(_gates(projected + state.h @ Wh))  # (N, 4H)
+    c = _once(_memory(gates, state.c))
+    h = _split(gates)[2] * jnp.tanh(c)
+    return gates, LSTMState(keep(mask, h, state.h), keep(mask, c, state.c))
 
 
 def _gates(a: Array) -> Array:
@@ -189,6 +191,6 @@ def _put(stack: Array, value: Array, t: Array) -> Array:
     return jax.lax.dynamic_update_index_in_dim(stack, value, t, axis=0)
 
 
-def _once(values):
+def _once(values: Any) -> Any:
     """Computed once: without it the compiler repeats an exponential for each expression that reads its result."""
     return jax.lax.optimization_barrier(values)

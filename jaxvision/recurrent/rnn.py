@@ -1,5 +1,7 @@
 """The vanilla recurrent network."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -90,7 +92,7 @@ def _run(params: RecurrentParams, x: Array, h: Array, mask: Array | None) -> tup
 def _states(projected: Array, Wh: Array, h: Array, mask: Array | None) -> Array:
     """States `(T, N, H)` from the input's share `(T, N, H)`."""
 
-    def step(h, inputs):
+    def step(h: Array, inputs: tuple[Array, Array | None]) -> tuple[Array, Array]:
         projected, mask = inputs
         h = keep(mask, jnp.tanh(projected + h @ Wh), h)
         return h, h
@@ -98,16 +100,16 @@ def _states(projected: Array, Wh: Array, h: Array, mask: Array | None) -> Array:
     return jax.lax.scan(step, h, (projected, mask))[1]
 
 
-def _states_forward(projected, Wh, h, mask):
+def _states_forward(projected: Array, Wh: Array, h: Array, mask: Array | None) -> tuple[Array, tuple[Any, ...]]:
     states = _states(projected, Wh, h, mask)
     return states, (states, Wh, h, mask)
 
 
-def _states_backward(residuals, dstates):
+def _states_backward(residuals: tuple[Any, ...], dstates: Array) -> tuple[Array, Array, Array, None]:
     """Back-propagation through time: the steps give only da, and then one product gives dWh."""
     states, Wh, h0, mask = residuals
 
-    def step(dh, inputs):
+    def step(dh: Array, inputs: tuple[Array, Array, Array | None]) -> tuple[Array, Array]:
         dh_above, h, mask = inputs
         dh = dh + dh_above  # (N, H)
         da = keep(mask, dh * (1 - h**2), jnp.zeros_like(dh))

@@ -60,7 +60,7 @@ def over_sequence(
         return h.transpose(1, 0, 2), state
 
     @jax.checkpoint
-    def of_segment(state, inputs):
+    def of_segment(state: State, inputs: tuple[Array, Array | None]) -> tuple[State, Array]:
         h, state = run(params, inputs[0], jax.lax.stop_gradient(state) if truncate else state, inputs[1])
         return state, h
 
@@ -157,8 +157,7 @@ def check_sequence(x: Array, mask: Array | None, params: Any, h: Array | None, *
         Traceback (most recent call last):
         jaxvision.errors.InputError: x must have shape (N, T, D), got (2, 3): give one sequence as x[None]
     """
-    axes = "(N, T)" if jnp.issubdtype(x.dtype, jnp.integer) else "(N, T, D)"
-    rank = 2 if axes == "(N, T)" else 3
+    rank, axes = (2, "(N, T)") if jnp.issubdtype(x.dtype, jnp.integer) else (3, "(N, T, D)")
     if x.ndim != rank:
         hint = ": give one sequence as x[None]" if x.ndim == rank - 1 else ""
         raise InputError(f"x must have shape {axes}, got {x.shape}{hint}")

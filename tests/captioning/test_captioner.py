@@ -45,14 +45,14 @@ def test_loss_is_the_mean_over_images_of_the_summed_negative_log_likelihood():
 
 def test_what_follows_the_end_changes_nothing():
     model, longer = small(), jnp.pad(CAPTIONS, ((0, 0), (0, 3)), constant_values=NULL)
-    value = jax.value_and_grad(caption_loss)
+    value = jax.jit(jax.value_and_grad(caption_loss))
     expected, found = value(model, FEATURES, CAPTIONS), value(model, FEATURES, longer)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), found, expected)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_weight_gets_a_gradient(cell):
-    gradient = jax.grad(caption_loss)(small(cell), FEATURES, CAPTIONS)
+    gradient = jax.jit(jax.grad(caption_loss))(small(cell), FEATURES, CAPTIONS)
     for leaf in jax.tree.leaves(gradient):
         assert np.isfinite(leaf).all()
         assert np.any(leaf != 0)

@@ -77,3 +77,5 @@ def test_an_unknown_cell_and_parameters_of_another_cell_are_refused():
         cs231n.captioning_loss(make_params("rnn"), FEATURES, captions, cell_type="gru")
     with pytest.raises(InputError, match="cell_type must be"):
         cs231n.caption_sample(make_params("rnn"), FEATURES, cell_type="RNN", start=1, max_length=2)
+    with pytest.raises(InputError, match="those of 'rnn' by their shapes, and cell_type is 'lstm'"):
+        cs231n.captioning_loss(make_params("rnn"), FEATURES, captions, cell_type="lstm")

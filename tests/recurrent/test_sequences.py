@@ -1,5 +1,6 @@
 """The scans against their own steps in a loop: values, gradients, masks, segments."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -58,15 +59,18 @@ def begin(cell, dtype=jnp.float32):
     return params, cell.begin(0.3 * jnp.sin(jnp.arange(N * H, dtype=dtype)).reshape(N, H))
 
 
-def in_a_loop(cell, params, x, state, mask=None):
-    """The plain form, differentiated by JAX alone."""
-    states = []
-    for t in range(x.shape[1]):
-        new = cell.step(params, state, x[:, t])
-        keep = jnp.ones(x.shape[0], bool) if mask is None else mask[:, t]
-        state = jax.tree.map(lambda a, b, keep=keep: jnp.where(keep[:, None], a, b), new, state)
-        states.append(jax.tree.leaves(state)[0])
-    return jnp.stack(states, axis=1), state
+def plain(cell, params, x, state, mask=None):
+    """One step after the other, differentiated by JAX alone."""
+    mask = jnp.ones(x.shape[:2], bool) if mask is None else mask
+
+    def step(state, inputs):
+        x, mask = inputs
+        new = cell.step(params, state, x)
+        state = jax.tree.map(lambda a, b: jnp.where(mask[:, None], a, b), new, state)
+        return state, jax.tree.leaves(state)[0]
+
+    state, states = jax.lax.scan(step, state, (x.swapaxes(0, 1), mask.T))
+    return states.swapaxes(0, 1), state
 
 
 def total(outputs):
@@ -98,14 +102,9 @@ def test_gradient_is_plain_differentiation_of_the_steps(cell, mask):
     with jax.enable_x64(True):
         params, state = begin(cell, jnp.float64)
 
-        def scan(*arguments):
-            return cell.sequence(*arguments, mask=mask)
-
-        def plain(*arguments):
-            return in_a_loop(cell, *arguments, mask)
-
         (found, found_grads), (expected, expected_grads) = (
-            outputs_and_gradients(run, params, jnp.asarray(X64), state) for run in (scan, plain)
+            outputs_and_gradients(functools.partial(run, mask=mask), params, jnp.asarray(X64), state)
+            for run in (cell.sequence, functools.partial(plain, cell))
         )
         assert_close(found, expected, rtol=1e-12, atol=1e-13)
         assert_close(found_grads, expected_grads, rtol=1e-10, atol=1e-11)
@@ -133,7 +132,7 @@ def test_reverse_mode_can_be_nested(cell):
             return sum(jnp.sum(v**2) for v in jax.tree.leaves(gradient))
 
         found = jax.jit(jax.grad(lambda p: square_norm(cell.sequence, p)))(params)
-        expected = jax.jit(jax.grad(lambda p: square_norm(lambda *a: in_a_loop(cell, *a), p)))(params)
+        expected = jax.jit(jax.grad(lambda p: square_norm(functools.partial(plain, cell), p)))(params)
         assert_close(found, expected, rtol=1e-9, atol=1e-10)
 
 
@@ -246,13 +245,10 @@ def test_segments_change_no_value_and_no_gradient(cell, segment):
     """Two segments of two steps and one of one; and one that holds all."""
     params, state = begin(cell)
 
-    def in_segments(*arguments):
-        return cell.sequence(*arguments, mask=MASK, segment=segment)
-
-    def whole(*arguments):
-        return cell.sequence(*arguments, mask=MASK)
-
-    found, expected = (outputs_and_gradients(run, params, X, state) for run in (in_segments, whole))
+    found, expected = (
+        outputs_and_gradients(functools.partial(cell.sequence, mask=MASK, segment=length), params, X, state)
+        for length in (segment, None)
+    )
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
