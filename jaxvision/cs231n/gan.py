@@ -3,8 +3,6 @@
 Scores are `(N,)`, or `(N, 1)` as in the notebook; images are in [-1, 1].
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -12,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxvision import gan
 from jaxvision.pixels import Keys
+from jaxvision.signatures import Critic
 
 Scores = Float[ArrayLike, "n *_"]
 
@@ -118,7 +117,7 @@ def ls_generator_loss(scores_fake: Scores) -> Float[Array, ""]:
 
 
 def wgangp_discriminator_loss(
-    critic: Callable,
+    critic: Critic,
     scores_real: Scores,
     scores_fake: Scores,
     images_real: Float[Array, "n *image"],

@@ -25,12 +25,12 @@ def uniform_latents(key: Keys, n: int, dim: int) -> Float[Array, "n dim"]:
 
 
 def normal_latents(key: Keys, n: int, dim: int) -> Float[Array, "n dim"]:
-    r"""Latents $z \sim \mathcal{N}(0, I)$.
+    r"""Latents $z \sim \mathcal{N}(0, I)$ of $d$ numbers.
 
     Args:
         key: one key, from which image i takes `fold_in(key, i)`, or `(n,)` keys.
         n: of images.
-        dim: their dimensions.
+        dim: $d$.
 
     Returns:
         `(n, dim)`.

@@ -17,7 +17,7 @@ from jaxvision.backbones import Layered
 from jaxvision.errors import InputError
 
 EPSILON = 1e-5  # added to variances
-Generator = TypeVar("Generator")
+Model = TypeVar("Model")
 Labels = Int[Array, " n"]
 
 
@@ -148,7 +148,9 @@ class Normalized(Layered):
         raise NotImplementedError
 
 
-def draw_on_batch(generator: Callable, latents: Float[Array, "n dim"], *labels: Labels) -> tuple[Array, Statistics]:
+def draw_on_batch(
+    generator: Callable[..., Array], latents: Float[Array, "n dim"], *labels: Labels
+) -> tuple[Array, Statistics]:
     """Images as a generator draws them in training, and the moments that it normalised with.
 
     Args:
@@ -168,7 +170,7 @@ def draw_on_batch(generator: Callable, latents: Float[Array, "n dim"], *labels: 
     return generator(latents, *labels), {}
 
 
-def with_statistics(generator: Generator, statistics: Statistics, *, momentum: float = 0.9) -> Generator:
+def with_statistics(generator: Model, statistics: Statistics, *, momentum: float = 0.9) -> Model:
     r"""The same generator with running moments moved towards a batch's: $\mu \leftarrow m \mu + (1 - m) \mu_B$.
 
     Args:

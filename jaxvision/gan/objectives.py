@@ -6,13 +6,16 @@ gives one number per example; `batch_mean` gives the scalar that is differentiat
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+Loss = Callable[..., Float[Array, " n"]]
+"""Scores of a batch, and labels where a loss has them -> `(N,)`."""
 
 
 class Objective(NamedTuple):
@@ -28,11 +31,11 @@ class Objective(NamedTuple):
         Array([0.693], dtype=float32)
     """
 
-    discriminator: Callable
-    generator: Callable
+    discriminator: Loss
+    generator: Loss
 
 
-def batch_mean(loss: Callable[..., Float[Array, " n"]]) -> Callable[..., Float[Array, ""]]:
+def batch_mean(loss: Loss) -> Callable[..., Float[Array, ""]]:
     """The same loss, averaged over the batch.
 
     Args:
@@ -47,7 +50,7 @@ def batch_mean(loss: Callable[..., Float[Array, " n"]]) -> Callable[..., Float[A
     """
 
     @functools.wraps(loss)
-    def mean(*args, **kwargs) -> Float[Array, ""]:
+    def mean(*args: Any, **kwargs: Any) -> Float[Array, ""]:
         return jnp.mean(loss(*args, **kwargs))
 
     return mean
@@ -103,7 +106,6 @@ def minimax_generator_loss(fake: Float[Array, " n"], real: Float[Array, " n"] | 
     References:
         Goodfellow et al., "Generative adversarial nets", https://arxiv.org/abs/1406.2661, 2014, equation 1.
     """
-    del real
     return jax.nn.log_sigmoid(-fake)
 
 
@@ -126,7 +128,6 @@ def non_saturating_generator_loss(
     References:
         Goodfellow et al., "Generative adversarial nets", https://arxiv.org/abs/1406.2661, 2014, section 3.
     """
-    del real
     return -jax.nn.log_sigmoid(fake)
 
 
@@ -176,7 +177,6 @@ def least_squares_generator_loss(
     References:
         Mao et al., "Least squares generative adversarial networks", https://arxiv.org/abs/1611.04076, 2016, equation 2.
     """
-    del real
     return 0.5 * (fake - target) ** 2
 
 
@@ -238,11 +238,10 @@ def wasserstein_generator_loss(fake: Float[Array, " n"], real: Float[Array, " n"
     References:
         Arjovsky, Chintala and Bottou, "Wasserstein GAN", https://arxiv.org/abs/1701.07875, 2017, algorithm 1.
     """
-    del real
     return -fake
 
 
-def relativistic_average(discriminator: Callable = cross_entropy_loss) -> Objective:
+def relativistic_average(discriminator: Loss = cross_entropy_loss) -> Objective:
     r"""An objective in which real images must look more real than generated ones do on average, and the other way.
 
     $$ L^D = \ell(r - \bar f,\; f - \bar r), \qquad L^G = \ell(f - \bar r,\; r - \bar f) $$
@@ -264,12 +263,11 @@ def relativistic_average(discriminator: Callable = cross_entropy_loss) -> Object
         https://arxiv.org/abs/1807.00734, 2018: RaSGAN with cross-entropy; RaLSGAN with least squares of labels 1 and
         -1; RaHingeGAN with the hinge loss.
     """
-    return Objective(
-        functools.partial(_relative, discriminator), functools.partial(_relative, discriminator)
-    )  # the generator's is the same with the roles exchanged: its first argument is fake
+    relative = functools.partial(_relative, discriminator)
+    return Objective(relative, relative)  # the generator's has the roles exchanged: its first argument is fake
 
 
-def _relative(loss: Callable, first: Float[Array, " n"], second: Float[Array, " n"]) -> Float[Array, " n"]:
+def _relative(loss: Loss, first: Float[Array, " n"], second: Float[Array, " n"]) -> Float[Array, " n"]:
     return loss(first - jnp.mean(second), second - jnp.mean(first))
 
 

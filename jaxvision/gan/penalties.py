@@ -5,16 +5,14 @@ holds the gradient of every image, and a norm is over all pixels of one image. A
 those of the batch.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.pixels import Keys, example_keys
+from jaxvision.signatures import Critic
 
-Critic = Callable[[Array], Array]
 EPSILON = 1e-12  # inside the root: without, the second derivative of a zero gradient is NaN
 
 
@@ -51,6 +49,26 @@ def gradient_norms(critic: Critic, images: Float[Array, "n *image"]) -> Float[Ar
         Array([5., 5.], dtype=float32)
     """
     return jnp.sqrt(squared_gradient_norms(critic, images) + EPSILON)
+
+
+def mixtures(real: Float[Array, "n *image"], fake: Float[Array, "n *image"], key: Keys) -> Float[Array, "n *image"]:
+    r"""A point on the line from each generated image to its real one: $u_i x_i + (1 - u_i) G(z_i)$, u uniform.
+
+    Args:
+        real: `(N, ...)`.
+        fake: `(N, ...)`.
+        key: one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys.
+
+    Returns:
+        `(N, ...)`.
+
+    Example:
+        >>> mixtures(jnp.ones((2, 3)), jnp.ones((2, 3)), jax.random.key(0)).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
+    shares = jax.vmap(lambda k: jax.random.uniform(k, (), real.dtype))(example_keys(key, len(real)))
+    shares = shares.reshape(-1, *[1] * (real.ndim - 1))
+    return shares * real + (1 - shares) * fake
 
 
 def gradient_penalty(
@@ -177,23 +195,3 @@ def r2_penalty(critic: Critic, fake: Float[Array, "n *image"]) -> Float[Array, "
         https://arxiv.org/abs/1801.04406, 2018, equation 10.
     """
     return squared_gradient_norms(critic, fake)
-
-
-def mixtures(real: Float[Array, "n *image"], fake: Float[Array, "n *image"], key: Keys) -> Float[Array, "n *image"]:
-    r"""A point on the line from each generated image to its real one: $u_i x_i + (1 - u_i) G(z_i)$, u uniform.
-
-    Args:
-        real: `(N, ...)`.
-        fake: `(N, ...)`.
-        key: one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys.
-
-    Returns:
-        `(N, ...)`.
-
-    Example:
-        >>> mixtures(jnp.ones((2, 3)), jnp.ones((2, 3)), jax.random.key(0)).tolist()
-        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
-    """
-    shares = jax.vmap(lambda k: jax.random.uniform(k, (), real.dtype))(example_keys(key, len(real)))
-    shares = shares.reshape(-1, *[1] * (real.ndim - 1))
-    return shares * real + (1 - shares) * fake

@@ -1,11 +1,14 @@
 """Many trainings at once: seeds, rates or weights side by side in one program, for intervals at the price of one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+
+Step = Callable[[Any, Any], tuple[Any, Mapping[str, Array]]]
+"""`(state, batch) -> (state, metrics)`, such as `alternating_step` gives."""
 
 
 class Replicas(NamedTuple):
@@ -39,7 +42,7 @@ def replicas(states: Sequence[Any]) -> Replicas:
         >>> replicas(states).states.generator.shape
         (5, 3)
     """
-    return Replicas(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), states[0].step)
+    return Replicas(_stacked(states), states[0].step)
 
 
 def replica(state: Replicas, index: int) -> Any:
@@ -56,10 +59,10 @@ def replica(state: Replicas, index: int) -> Any:
         >>> float(replica(Replicas(jnp.array([1.0, 2.0]), jnp.int32(0)), 1))
         2.0
     """
-    return jax.tree.map(lambda leaf: leaf[index], state.states)
+    return _at(state.states, index)
 
 
-def replicated_step(step_fn: Callable, *, vectorize: bool = True) -> Callable:
+def replicated_step(step_fn: Step, *, vectorize: bool = True) -> Step:
     """The same step for every replica.
 
     Args:
@@ -84,13 +87,18 @@ def replicated_step(step_fn: Callable, *, vectorize: bool = True) -> Callable:
         if vectorize:
             states, metrics = jax.vmap(step_fn)(state.states, batch)
         else:
-            pairs = [jax.tree.map(lambda leaf, i=i: leaf[i], (state.states, batch)) for i in range(_count(batch))]
-            states, metrics = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[step_fn(*pair) for pair in pairs])
+            n_replicas = len(jax.tree.leaves(batch)[0])
+            pairs = [_at((state.states, batch), index) for index in range(n_replicas)]
+            states, metrics = _stacked([step_fn(*pair) for pair in pairs])
         named = {f"{index}/{name}": value for name, values in metrics.items() for index, value in enumerate(values)}
         return Replicas(states, state.step + 1), named
 
     return step
 
 
-def _count(batch: Any) -> int:
-    return len(jax.tree.leaves(batch)[0])
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _at(trees: Any, index: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], trees)

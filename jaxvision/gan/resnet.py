@@ -121,8 +121,8 @@ def resnet_generator(
         2018, table 4. Departure: weights begin as He's normal.
     """
     key = jax.random.key(0) if key is None else key
-    build = jax.jit(lambda key: ResNetGenerator(latent_dim, channels, width, num_classes, key=key))
-    return build(key)  # quicker than op by op
+    # quicker than op by op
+    return jax.jit(lambda key: ResNetGenerator(latent_dim, channels, width, num_classes, key=key))(key)
 
 
 def resnet_critic(
@@ -151,4 +151,5 @@ def resnet_critic(
         2018, equation 4: the term of the class. Departure: weights begin as He's normal.
     """
     key = jax.random.key(0) if key is None else key
-    return jax.jit(lambda key: ResNetCritic(channels, width, num_classes, key=key))(key)  # quicker than op by op
+    # quicker than op by op
+    return jax.jit(lambda key: ResNetCritic(channels, width, num_classes, key=key))(key)

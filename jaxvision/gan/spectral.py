@@ -1,4 +1,4 @@
-r"""Bounds on a critic's weights themselves: spectral normalisation and clipping, as functions of any pytree."""
+"""Bounds on a critic's weights themselves: spectral normalisation and clipping, as functions of any pytree."""
 
 from typing import TypeVar
 
@@ -66,8 +66,7 @@ def spectral_vectors(model: object, key: Keys) -> Vectors:
         [(4,)]
     """
     widths = [leaf.shape[-1] for leaf in jax.tree.leaves(model) if leaf.ndim > 1]
-    keys = [jax.random.fold_in(key, index) for index in range(len(widths))]
-    return tuple(_unit(jax.random.normal(k, (width,))) for k, width in zip(keys, widths, strict=True))
+    return tuple(_unit(jax.random.normal(jax.random.fold_in(key, i), (width,))) for i, width in enumerate(widths))
 
 
 def spectral_normalize(model: Model, vectors: Vectors, *, n_steps: int = 1) -> tuple[Model, Vectors]:

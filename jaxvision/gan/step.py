@@ -12,10 +12,12 @@ from jaxtyping import Array, Float, Int, Key
 from jaxvision.gan.normalization import draw_on_batch, with_statistics
 from jaxvision.gan.objectives import Objective
 from jaxvision.gan.spectral import Vectors, spectral_normalize, spectral_vectors
+from jaxvision.signatures import Critic
 
 Metrics = dict[str, Float[Array, ""]]
 Batch = tuple[Array, ...]
-Penalty = Callable[[Callable, Array, Array, Array], Float[Array, " n"]]
+Penalty = Callable[[Critic, Array, Array, Array], Float[Array, " n"]]
+"""`(critic, real, fake, key) -> (N,)`."""
 
 
 class GANState(NamedTuple):
@@ -145,59 +147,67 @@ def alternating_step(
 
     References:
         Goodfellow et al., "Generative adversarial nets", https://arxiv.org/abs/1406.2661, 2014, algorithm 1.
-        Yazıcı et al., "The unusual effectiveness
-        of averaging in GAN training", https://arxiv.org/abs/1806.04498, 2018: the average.
+        Yazıcı et al., "The unusual effectiveness of averaging in GAN training", https://arxiv.org/abs/1806.04498,
+        2018: the average.
     """
 
-    def critic_loss(critic, state: GANState, real: Array, labels: Batch, key: Array):
+    def critic_loss(critic: Any, state: GANState, key: Array, real: Array, *labels: Array) -> tuple[Array, Any]:
         draw_key, penalty_key = jax.random.split(key)
-        normalized, vectors = spectral_normalize(critic, state.vectors) if state.vectors else (critic, ())
+        critic, vectors = _normalized(critic, state.vectors)
         fake, _ = draw_on_batch(state.generator, latent_fn(draw_key, len(real)), *labels)
-        scores = normalized(real, *labels), normalized(fake, *labels)
+        scores = critic(real, *labels), critic(fake, *labels)
         loss = jnp.mean(objective.discriminator(*scores))
         metrics = {"real": jnp.mean(scores[0]), "fake": jnp.mean(scores[1])}
         if penalty is not None:
-            metrics["penalty"] = jnp.mean(penalty(lambda x: normalized(x, *labels), real, fake, penalty_key))
+            metrics["penalty"] = jnp.mean(penalty(lambda x: critic(x, *labels), real, fake, penalty_key))
             loss = loss + state.penalty_weight * metrics["penalty"]
         return loss, ({"critic_loss": loss, **metrics}, vectors)
 
-    def generator_loss(generator, state: GANState, real: Array, labels: Batch, key: Array):
-        critic = spectral_normalize(state.critic, state.vectors, n_steps=0)[0] if state.vectors else state.critic
+    def generator_loss(generator: Any, state: GANState, key: Array, real: Array, *labels: Array) -> tuple[Array, Any]:
+        critic, _ = _normalized(state.critic, state.vectors, n_steps=0)
         fake, statistics = draw_on_batch(generator, latent_fn(key, len(real)), *labels)
-        loss = jnp.mean(objective.generator(critic(fake, *labels), critic(real, *labels)))
-        return loss, statistics
+        return jnp.mean(objective.generator(critic(fake, *labels), critic(real, *labels))), statistics
+
+    def update_critic(state: GANState, key: Array, *batch: Array) -> tuple[GANState, Metrics]:
+        gradient, (metrics, vectors) = jax.grad(critic_loss, has_aux=True)(state.critic, state, key, *batch)
+        critic, moved = _updated(optimizers.critic, gradient, state.critic_optimizer, state.critic)
+        critic = critic if project is None else project(critic)
+        return state._replace(critic=critic, critic_optimizer=moved, vectors=vectors), metrics
+
+    def update_generator(state: GANState, key: Array, *batch: Array) -> tuple[GANState, Array]:
+        differentiate = jax.value_and_grad(generator_loss, has_aux=True)
+        (loss, statistics), gradient = differentiate(state.generator, state, key, *batch)
+        generator, moved = _updated(optimizers.generator, gradient, state.generator_optimizer, state.generator)
+        return state._replace(generator=with_statistics(generator, statistics), generator_optimizer=moved), loss
 
     def step_fn(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
         key = jax.random.fold_in(state.key, state.step)
         metrics: Metrics = {}
         for index in range(n_critic):
-            real, *labels = (part[index] for part in batch)
-            gradient, (metrics, vectors) = jax.grad(critic_loss, has_aux=True)(
-                state.critic, state, real, tuple(labels), jax.random.fold_in(key, index)
-            )
-            critic, optimizer_state = _updated(optimizers.critic, gradient, state.critic_optimizer, state.critic)
-            critic = critic if project is None else project(critic)
-            state = state._replace(critic=critic, critic_optimizer=optimizer_state, vectors=vectors)
-        real, *labels = (part[-1] for part in batch)
-        (loss, statistics), gradient = jax.value_and_grad(generator_loss, has_aux=True)(
-            state.generator, state, real, tuple(labels), jax.random.fold_in(key, n_critic)
-        )
-        generator, optimizer_state = _updated(
-            optimizers.generator, gradient, state.generator_optimizer, state.generator
-        )
-        generator = with_statistics(generator, statistics)
-        count = state.step.astype(jnp.float32)
-        kept = jnp.minimum(decay, (1 + count) / (10 + count))
-        averaged = jax.tree.map(lambda old, new: kept * old + (1 - kept) * new, state.averaged, generator)
-        state = state._replace(
-            generator=generator, averaged=averaged, generator_optimizer=optimizer_state, step=state.step + 1
-        )
-        return state, {**metrics, "generator_loss": loss}
+            state, metrics = update_critic(state, jax.random.fold_in(key, index), *(part[index] for part in batch))
+        state, loss = update_generator(state, jax.random.fold_in(key, n_critic), *(part[-1] for part in batch))
+        averaged = _averaged(state.averaged, state.generator, state.step, decay)
+        return state._replace(averaged=averaged, step=state.step + 1), {**metrics, "generator_loss": loss}
 
     return step_fn
 
 
-def _updated(optimizer: optax.GradientTransformation, gradient: Any, optimizer_state: Any, model: Any):
+def _normalized(critic: Any, vectors: Vectors, *, n_steps: int = 1) -> tuple[Any, Vectors]:
+    """`spectral_normalize` where there are vectors for it."""
+    return spectral_normalize(critic, vectors, n_steps=n_steps) if vectors else (critic, ())
+
+
+def _updated(
+    optimizer: optax.GradientTransformation, gradient: Any, optimizer_state: Any, model: Any
+) -> tuple[Any, Any]:
+    """The model after one update, and the optimiser's next state."""
     with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes floats and counts, which strict mode refuses
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, model)
     return optax.apply_updates(model, updates), optimizer_state
+
+
+def _averaged(averaged: Any, model: Any, step: Int[Array, ""], decay: float) -> Any:
+    r"""$d_t \bar\theta + (1 - d_t)\, \theta$, $d_t$ small at first."""
+    count = step.astype(jnp.float32)
+    kept = jnp.minimum(decay, (1 + count) / (10 + count))
+    return jax.tree.map(lambda old, new: kept * old + (1 - kept) * new, averaged, model)

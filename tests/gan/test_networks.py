@@ -12,18 +12,6 @@ from jaxvision.backbones.layers import Linear
 from jaxvision.errors import InputError
 
 
-def random(build):
-    """Weights at which nothing saturates, without compiling anything for them; gains and variances above zero."""
-    rng = np.random.default_rng(0)
-
-    def draw(leaf):
-        fan = leaf.size // leaf.shape[-1]
-        values = rng.uniform(0.5, 1.5, leaf.shape) if leaf.ndim == 1 else rng.normal(size=leaf.shape) / fan**0.5
-        return jnp.asarray(values, jnp.float32)
-
-    return jax.tree.map(draw, jax.eval_shape(build))
-
-
 def latents(n, dim):
     return jax.random.normal(jax.random.key(3), (n, dim))
 
@@ -38,7 +26,7 @@ def small_resnet():
 
 
 @pytest.fixture(scope="module")
-def small():
+def small(random):
     return random(small_resnet)
 
 
@@ -59,7 +47,7 @@ def test_number_of_parameters(build, count):
 
 
 @pytest.mark.parametrize("build", [gan.mlp_critic, pytest.param(gan.dcgan_critic, marks=pytest.mark.slow)])
-def test_scores_of_digits_are_of_each_alone(build, run):
+def test_scores_of_digits_are_of_each_alone(build, random, run):
     critic = random(build)
     images = jax.random.normal(jax.random.key(0), (3, 28, 28, 1))
     scores = run(critic, images)
@@ -72,7 +60,7 @@ def test_scores_of_digits_are_of_each_alone(build, run):
 @pytest.mark.parametrize(
     "build", [lambda: gan.mlp_generator(4), pytest.param(lambda: gan.dcgan_generator(4), marks=pytest.mark.slow)]
 )
-def test_digits_are_of_each_latent_alone(build, run):
+def test_digits_are_of_each_latent_alone(build, random, run):
     generator, z = random(build), latents(3, 4)
     images = run(generator, z)
     assert images.shape == (3, 28, 28, 1)
@@ -109,7 +97,7 @@ class Tiny(gan.Normalized):
 
 
 @pytest.mark.parametrize("build", [Tiny, pytest.param(small_resnet, marks=pytest.mark.slow)])
-def test_statistics_are_values(build):
+def test_statistics_are_values(build, random):
     """Returned by the training form; moved by `with_statistics`; with the batch's own both forms agree."""
     generator = random(build)
     z, labels = latents(5, 6), jnp.array([0, 1, 2, 0, 1])
@@ -138,7 +126,7 @@ def test_an_image_with_a_class_is_of_its_own_latent_and_label(small, run):
     assert np.abs(run(small, z, labels[::-1])[0] - images[0]).max() > 1e-3
 
 
-def test_a_projection_critic_adds_the_features_product_with_the_class(run):
+def test_a_projection_critic_adds_the_features_product_with_the_class(random, run):
     """Equal apart from the label, scores differ as the vectors of the classes do, and are linear in them."""
     critic = random(lambda: gan.resnet_critic(channels=1, width=3, num_classes=2))
     images = jax.random.normal(jax.random.key(0), (2, 32, 32, 1))
@@ -155,7 +143,7 @@ def test_a_projection_critic_adds_the_features_product_with_the_class(run):
         critic(images[:, :28, :28], ones)
 
 
-def test_labels_without_classes_are_refused():
+def test_labels_without_classes_are_refused(random):
     generator = random(lambda: gan.resnet_generator(6, channels=1, width=2))
     with pytest.raises(InputError, match="a network without classes takes no labels"):
         generator(latents(1, 6), jnp.zeros(1, jnp.int32))

@@ -93,22 +93,16 @@ def test_a_relativistic_loss_by_hand():
 def dirac_gan(objective, regularizer=lambda psi: 0.0 * psi):
     """The Jacobian of the gradient flow at (0, 0): real data at 0, generated at theta, the critic's slope is psi."""
 
-    def losses(theta, psi):
-        real, fake = 0.0 * psi[None], (psi * theta)[None]
-        critic = jnp.sum(objective.discriminator(real, fake)) + regularizer(psi)
-        return critic, jnp.sum(objective.generator(fake, real))
+    def generator_loss(theta, psi):
+        return jnp.sum(objective.generator((psi * theta)[None], 0.0 * psi[None]))
+
+    def critic_loss(theta, psi):
+        return jnp.sum(objective.discriminator(0.0 * psi[None], (psi * theta)[None])) + regularizer(psi)
 
     def flow(point):
-        theta, psi = point
-        return jnp.stack([-jax.grad(losses_generator)(theta, psi), -jax.grad(losses_critic, 1)(theta, psi)])
+        return -jnp.stack([jax.grad(generator_loss)(*point), jax.grad(critic_loss, 1)(*point)])
 
-    def losses_critic(theta, psi):
-        return losses(theta, psi)[0]
-
-    def losses_generator(theta, psi):
-        return losses(theta, psi)[1]
-
-    jacobian = jax.jacfwd(flow)(jnp.zeros(2))
+    jacobian = jax.jit(jax.jacfwd(flow))(jnp.zeros(2))
     return sorted(np.linalg.eigvals(np.asarray(jacobian, np.float64)), key=lambda value: (value.real, value.imag))
 
 
@@ -157,8 +151,8 @@ def test_gradients_are_finite_differences(objective):
     with jax.enable_x64(True):
         real, fake = (jnp.asarray(np.random.default_rng(k).normal(size=5)) for k in (0, 1))
 
+        @jax.jit
         def both(real, fake):
-            real, fake = jnp.asarray(real), jnp.asarray(fake)
             return objective.discriminator(real, fake) + 2 * objective.generator(fake, real)
 
         assert both(real, fake).dtype == jnp.float64

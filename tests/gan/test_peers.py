@@ -20,15 +20,8 @@ def tensors(model, torch):
     return {name: torch.from_numpy(array).double() for name, array in state_dict(model).items()}
 
 
-def random(build):
-    """Weights of a size at which nothing saturates, moments away from 0 and 1."""
-    rng = np.random.default_rng(0)
-
-    def draw(leaf):
-        fan = leaf.size // leaf.shape[-1] if leaf.ndim > 1 else 1
-        return jnp.asarray(rng.uniform(0.5, 1.5, leaf.shape) if fan == 1 else rng.normal(size=leaf.shape) / fan**0.5)
-
-    return jax.tree.map(draw, jax.eval_shape(build))
+def widened(model):
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), model)
 
 
 def dcgan_in_torch(torch, w, z, *, training):
@@ -55,10 +48,9 @@ def critic_in_torch(torch, w, images):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_images_are_pytorchs(torch, training):
+def test_images_are_pytorchs(torch, random, training):
     with jax.enable_x64(True):
-        generator = random(lambda: gan.dcgan_generator(4))
-        generator = jax.tree.map(lambda leaf: leaf.astype(jnp.float32).astype(jnp.float64), generator)
+        generator = widened(random(lambda: gan.dcgan_generator(4)))
         z = np.random.default_rng(1).normal(size=(5, 4))
         found = gan.draw_on_batch(generator, jnp.asarray(z))[0] if training else generator(jnp.asarray(z))
         expected = dcgan_in_torch(torch, tensors(generator, torch), torch.from_numpy(z), training=training)
@@ -66,13 +58,13 @@ def test_images_are_pytorchs(torch, training):
     assert 0.01 < np.abs(found).mean() < 0.99
 
 
-def test_critics_penalty_and_its_gradient_are_pytorchs(torch):
+def test_critics_penalty_and_its_gradient_are_pytorchs(torch, random):
     """WGAN-GP's loss of the convolutional critic, differentiated twice; the points between are given."""
     rng = np.random.default_rng(2)
     real, fake = rng.uniform(-1, 1, (2, 3, 28, 28, 1))
     key = jax.random.key(5)
     with jax.enable_x64(True):
-        critic = jax.tree.map(lambda leaf: leaf.astype(jnp.float32).astype(jnp.float64), random(gan.dcgan_critic))
+        critic = widened(random(gan.dcgan_critic))
         shares = np.array([jax.random.uniform(jax.random.fold_in(key, i), dtype=jnp.float64) for i in range(3)])
 
         def loss(critic):

@@ -63,28 +63,29 @@ def test_one_step_by_hand():
         penalties = gan.gradient_penalty(critic, real, fake, penalty_key)
         return jnp.mean(gan.hinge_loss(critic(real), critic(fake))) + 3 * jnp.mean(penalties)
 
-    d = jax.tree.map(lambda w, slope: w - 0.2 * slope, d, jax.jit(jax.grad(critic_loss))(d))
-
     def generator_loss(g):
-        return -jnp.mean(criticise(d, generate(g, LATENTS(jax.random.fold_in(key, 1), N))))
+        return -jnp.mean(criticise(moved_d, generate(g, LATENTS(jax.random.fold_in(key, 1), N))))
 
-    moved = jax.tree.map(lambda w, slope: w - 0.1 * slope, g, jax.jit(jax.grad(generator_loss))(g))
+    d_loss, slopes = jax.jit(jax.value_and_grad(critic_loss))(d)
+    moved_d = jax.tree.map(lambda w, slope: w - 0.2 * slope, d, slopes)
+    g_loss, slopes = jax.jit(jax.value_and_grad(generator_loss))(g)
+    moved_g = jax.tree.map(lambda w, slope: w - 0.1 * slope, g, slopes)
     step_fn = gan.alternating_step(gan.HINGE, SGD, LATENTS, penalty=gan.gradient_penalty)
     after, metrics = jax.jit(step_fn)(begin(penalty_weight=3.0), batches(0))
     close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
-    jax.tree.map(close, after.critic.args[0], d)
-    jax.tree.map(close, after.generator.args[0], moved)
-    jax.tree.map(lambda a, old, new: close(a, 0.1 * old + 0.9 * new), after.averaged.args[0], g, moved)
-    close(metrics["generator_loss"], generator_loss(g))
-    close(metrics["critic_loss"], jax.jit(critic_loss)(state.critic.args[0]))
+    jax.tree.map(close, after.critic.args[0], moved_d)
+    jax.tree.map(close, after.generator.args[0], moved_g)
+    jax.tree.map(lambda a, old, new: close(a, 0.1 * old + 0.9 * new), after.averaged.args[0], g, moved_g)
+    close(metrics["generator_loss"], g_loss)
+    close(metrics["critic_loss"], d_loss)
     assert int(after.step) == 1
 
 
 def test_the_critic_is_updated_as_often_as_asked_and_projected():
     counting = gan.Optimizers(optax.adam(1e-2), optax.adam(1e-2))
-    step_fn = gan.alternating_step(gan.WASSERSTEIN, counting, LATENTS, n_critic=3, project=gan.clip_weights)
-    state, metrics = jax.jit(step_fn)(begin(optimizers=counting), batches(0, 3))
-    assert int(state.critic_optimizer[0].count) == 3
+    step_fn = gan.alternating_step(gan.WASSERSTEIN, counting, LATENTS, n_critic=2, project=gan.clip_weights)
+    state, metrics = jax.jit(step_fn)(begin(optimizers=counting), batches(0, 2))
+    assert int(state.critic_optimizer[0].count) == 2
     assert int(state.generator_optimizer[0].count) == 1
     assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(state.critic)) <= np.float32(0.01)
     assert set(metrics) == {"critic_loss", "generator_loss", "real", "fake"}

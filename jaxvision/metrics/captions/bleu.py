@@ -115,19 +115,10 @@ def bleu(
     from nltk.translate.bleu_score import closest_ref_length, modified_precision  # noqa: PLC0415
 
     orders = range(1, MAX_ORDER + 1)
-    matches = np.array(
-        [
-            [modified_precision(captions, candidate, n).numerator for n in orders]
-            for candidate, captions in zip(candidates, references, strict=True)
-        ]
-    )  # (N, 4)
+    pairs = list(zip(references, candidates, strict=True))
+    matches = np.array([[modified_precision(*pair, n).numerator for n in orders] for pair in pairs])  # (N, 4)
     lengths = np.array([len(candidate) for candidate in candidates])  # (N,)
-    nearest = np.array(
-        [
-            closest_ref_length(captions, len(candidate))
-            for candidate, captions in zip(candidates, references, strict=True)
-        ]
-    )  # (N,)
+    nearest = np.array([closest_ref_length(captions, len(candidate)) for captions, candidate in pairs])  # (N,)
     totals = np.maximum(lengths[:, None] - np.arange(MAX_ORDER), 0)  # (N, 4)
     images = (matches, totals, lengths, nearest)
     corpus = (counts.sum(axis=0, keepdims=True) for counts in images)

@@ -86,23 +86,19 @@ def evaluate(
     )
 
 
-def _aligned(candidates: Any, references: Any) -> tuple[tuple[Hashable, ...], list[str], list[Sequence[str]]]:
+def _aligned(candidates: Any, references: Any) -> tuple[tuple[Hashable, ...], Sequence[str], Sequence[Sequence[str]]]:
     """Ids, candidates and references in one order, each of the kind that was asked for."""
     if isinstance(candidates, Mapping) != isinstance(references, Mapping):
         raise InputError("one of candidates and references has image ids and the other has none: give both or neither")
     if isinstance(candidates, Mapping):
         _check_ids(candidates, references)
-        ids = tuple(candidates)
+        ids, references = tuple(candidates), [references[image] for image in candidates]
+        candidates = list(candidates.values())
     else:
-        if len(candidates) != len(references):
-            raise InputError(
-                f"there are {len(candidates)} candidates and references for {len(references)} images: give one "
-                "candidate per image, in the same order"
-            )
         ids = tuple(range(len(candidates)))
-    for image in ids:
-        _check_image(image, candidates[image], references[image])
-    return ids, [candidates[image] for image in ids], [references[image] for image in ids]
+    for image, candidate, captions in zip(ids, candidates, references, strict=False):  # `bleu` compares their numbers
+        _check_image(image, candidate, captions)
+    return ids, candidates, references
 
 
 def _check_ids(candidates: Mapping[Any, Any], references: Mapping[Any, Any]) -> None:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxvision.metrics.generative.precision import Features, Scalar, check_features, in_float64
+from jaxvision.metrics.generative.checks import Features, check_features
+from jaxvision.metrics.generative.float64 import Scalar, in_float64
 
 
 class FeatureGaussian(NamedTuple):
@@ -107,14 +107,12 @@ def _of_features(real: Array, fake: Array) -> Array:
     return _distance(*_moments(real), *_moments(fake))
 
 
-@in_float64
-def _of_gaussians(mean: ArrayLike, covariance: ArrayLike, mean_2: ArrayLike, covariance_2: ArrayLike) -> Array:
-    return _distance(*map(jnp.asarray, (mean, covariance, mean_2, covariance_2)))
-
-
 def _distance(mean: Array, covariance: Array, mean_2: Array, covariance_2: Array) -> Array:
     traces = jnp.trace(covariance) + jnp.trace(covariance_2)
     return jnp.sum((mean - mean_2) ** 2) + traces - 2 * _trace_of_root(covariance, covariance_2)
+
+
+_of_gaussians = in_float64(_distance)
 
 
 @jax.custom_jvp
@@ -126,7 +124,7 @@ def _trace_of_root(a: Array, b: Array) -> Array:
 
 
 @_trace_of_root.defjvp
-def _trace_of_root_jvp(primals, tangents):
+def _trace_of_root_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     r"""Half the transport maps, $T = A^{-1/2} (A^{1/2} B A^{1/2})^{1/2} A^{-1/2}$ and its inverse.
 
     Through the eigenvectors the derivative would be NaN wherever two eigenvalues are equal. Directions in which a

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxvision.errors import InputError
-from jaxvision.metrics.generative.precision import Features, Scalar, check_features, in_float64
+from jaxvision.metrics.generative.checks import Features, check_features
+from jaxvision.metrics.generative.float64 import Scalar, in_float64, wide
 
 DEGREE = 3
 
@@ -90,8 +91,7 @@ def kernel_distance(
     pairs = jax.vmap(jax.random.split, out_axes=1)(keys)
     indices = [_subsets(keys, np.shape(x)[0], subset_size) for keys, x in zip(pairs, (real, fake), strict=True)]
     with jax.enable_x64(True):
-        wide = [jnp.asarray(x).astype(jnp.float64) for x in (real, fake)]
-        values = np.asarray(_of_subsets(*wide, *map(jnp.asarray, indices)))
+        values = np.asarray(_of_subsets(wide(real), wide(fake), *indices))
     return KernelDistance(float(values.mean()), float(values.std()))
 
 

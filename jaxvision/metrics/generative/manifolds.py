@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxvision.metrics.generative.checks import Features, check_features
 from jaxvision.metrics.generative.neighbours import over_blocks, squared_distances, squared_radii
-from jaxvision.metrics.generative.precision import Features, check_features
 
 
 class ManifoldScores(NamedTuple):
@@ -75,7 +75,6 @@ def _real_rows(block: Array, numbers: Array, fake: Array, fake_radii: Array, rea
     return jnp.any(distances < fake_radii[None], axis=1), jnp.min(distances, axis=1) < radii
 
 
-def _fake_rows(block: Array, numbers: Array, real: Array, real_radii: Array) -> tuple[Array]:
+def _fake_rows(block: Array, _: Array, real: Array, real_radii: Array) -> tuple[Array]:
     """For each sample: the number of real images whose ball it lies in."""
-    del numbers
     return (jnp.sum(squared_distances(block, real) < real_radii[None], axis=1),)

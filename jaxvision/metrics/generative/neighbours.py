@@ -1,16 +1,21 @@
 """Nearest neighbours in blocks of rows: no table of all distances is ever held."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
-from jaxvision.metrics.generative.precision import Features, check_features
+from jaxvision.metrics.generative.checks import Features, check_features
+from jaxvision.metrics.generative.float64 import wide
 
+RowsFn = Callable[..., tuple[Array, ...]]
+"""A block of rows, their numbers, and whole arrays -> arrays with an entry for each row of the block."""
 BLOCK = 256  # rows: 256 x 50,000 distances are 100 MB
 
 
@@ -71,7 +76,7 @@ def squared_radii(features: Features, k: int) -> Float[np.ndarray, " n"]:
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}")
     check_features(features, least=k + 1)
-    (radii,) = over_blocks(_kth, features, features, static=k)
+    (radii,) = over_blocks(_kth, features, features, static=(k,))
     return radii
 
 
@@ -81,7 +86,9 @@ def squared_distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[A
     return jnp.maximum(jnp.sum(x**2, axis=1)[:, None] + jnp.sum(y**2, axis=1)[None] - 2 * products, 0)
 
 
-def over_blocks(function: Callable, rows: Features, *others: Any, static: Any = None) -> tuple[np.ndarray, ...]:
+def over_blocks(
+    function: RowsFn, rows: Features, *others: ArrayLike, static: tuple[Hashable, ...] = ()
+) -> tuple[np.ndarray, ...]:
     """`function(block, numbers, *others)` over blocks of rows, in float64; one compiled program.
 
     Args:
@@ -89,7 +96,7 @@ def over_blocks(function: Callable, rows: Features, *others: Any, static: Any = 
             last block is filled up with rows of zeros, whose entries are dropped.
         rows: `(N, d)`.
         others: arrays, whole in each call.
-        static: one more argument, a Python value, last.
+        static: Python values, the function's last arguments.
 
     Returns:
         Arrays with N entries.
@@ -98,19 +105,20 @@ def over_blocks(function: Callable, rows: Features, *others: Any, static: Any = 
     block = min(BLOCK, n)
     n_blocks = -(-n // block)
     with jax.enable_x64(True):
-        padded = jnp.pad(_wide(rows), ((0, n_blocks * block - n), (0, 0)))
+        padded = jnp.pad(wide(rows), ((0, n_blocks * block - n), (0, 0)))
         blocks = padded.reshape(n_blocks, block, -1), jnp.arange(n_blocks * block).reshape(n_blocks, block)
-        outputs = _mapped(function, blocks, tuple(map(_wide, others)), static)
+        outputs = _mapped(function, blocks, tuple(map(wide, others)), static)
         return tuple(np.asarray(y).reshape(-1, *y.shape[2:])[:n] for y in outputs)
 
 
-def _wide(array: Any) -> Array:
-    array = jnp.asarray(array)
-    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _mapped(
+    function: RowsFn, blocks: tuple[Array, Array], others: tuple[Array, ...], static: tuple[Hashable, ...]
+) -> tuple[Array, ...]:
+    return jax.lax.map(lambda block: function(*block, *others, *static), blocks)
 
 
-def _nearest(block: Array, numbers: Array, training: Array) -> tuple[Array]:
-    del numbers
+def _nearest(block: Array, _: Array, training: Array) -> tuple[Array]:
     return (jnp.argmin(squared_distances(block, training), axis=1),)
 
 
@@ -119,15 +127,7 @@ def _kth(block: Array, numbers: Array, features: Array, k: int) -> tuple[Array]:
     columns = jnp.arange(len(features))[None]
     distances = jnp.where(columns == numbers[:, None], jnp.inf, squared_distances(block, features))
 
-    def without_smallest(_, distances):
+    def without_smallest(_: Array, distances: Array) -> Array:
         return jnp.where(columns == jnp.argmin(distances, axis=1)[:, None], jnp.inf, distances)
 
     return (jnp.min(jax.lax.fori_loop(0, k - 1, without_smallest, distances), axis=1),)
-
-
-def _run(function: Callable, blocks: tuple, others: tuple, static: Any) -> tuple:
-    extra = () if static is None else (static,)
-    return jax.lax.map(lambda block: function(*block, *others, *extra), blocks)
-
-
-_mapped = jax.jit(_run, static_argnums=(0, 3))
