@@ -1,13 +1,14 @@
 """Fooling images: a photograph, changed a little, that a classifier takes for something else."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxvision.pixels import (
+    Classes,
     PixelProblem,
     check_images,
     check_labels,
@@ -17,6 +18,7 @@ from jaxvision.pixels import (
     pytree_function,
     target_logit,
 )
+from jaxvision.signatures import LogitsFn
 
 
 class FoolingResult(NamedTuple):
@@ -36,14 +38,14 @@ class FoolingResult(NamedTuple):
 
 
 def fooling_image(
-    logits_fn: Callable,
+    logits_fn: LogitsFn,
     images: Float[ArrayLike, "n h w c"],
-    targets: Int[ArrayLike, "..."] | Sequence[int],
+    targets: Classes,
     *,
     learning_rate: float = 1.0,
     n_steps: int = 100,
-    score: Callable = target_logit,
-    project: Callable | None = None,
+    score: Callable[[Array, Array], Array] = target_logit,
+    project: Callable[[Array, Array], Array] | None = None,
 ) -> FoolingResult:
     r"""Climb the target's logit by steps of fixed length until the target is predicted, each image on its own.
 
@@ -94,12 +96,12 @@ def fooling_image(
 
 
 def fooling_problem(
-    logits_fn: Callable,
+    logits_fn: LogitsFn,
     targets: Int[ArrayLike, " n"],
     *,
     learning_rate: float = 1.0,
-    score: Callable = target_logit,
-    project: Callable | None = None,
+    score: Callable[[Array, Array], Array] = target_logit,
+    project: Callable[[Array, Array], Array] | None = None,
 ) -> PixelProblem:
     """The fooling rule for the pixel loop: `start` and `advance` it in chunks, or change a part of it.
 
@@ -127,11 +129,13 @@ def fooling_problem(
     )
 
 
-def _objective(logits_fn, score, targets, images):
+def _objective(
+    logits_fn: LogitsFn, score: Callable[[Array, Array], Array], targets: Array, images: Any
+) -> tuple[Array, dict[str, Array]]:
     logits = logits_fn(images)
     terms = {"target_logit": target_logit(logits, targets), "margin": margin(logits, targets)}
     return -score(logits, targets), terms
 
 
-def _is_fooled(terms):
+def _is_fooled(terms: dict[str, Array]) -> Array:
     return terms["margin"] > 0

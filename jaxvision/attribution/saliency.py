@@ -1,18 +1,15 @@
 """Saliency: which pixels would change a class's logit most."""
 
-from collections.abc import Callable, Sequence
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.pixels import check_images, check_labels, in_chunks, pytree_function, target_logit
+from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, pytree_function, target_logit
+from jaxvision.signatures import LogitsFn
 
 
-def saliency_map(
-    logits_fn: Callable, images: Float[ArrayLike, "n h w c"], labels: Int[ArrayLike, "..."] | Sequence[int]
-) -> Float[Array, "n h w"]:
+def saliency_map(logits_fn: LogitsFn, images: Float[ArrayLike, "n h w c"], labels: Classes) -> Float[Array, "n h w"]:
     r"""How strongly each pixel moves its image's class logit: the largest gradient over the colour channels.
 
     $$ M_{ij} = \max_c \left| \frac{\partial s_y(I)}{\partial I_{ijc}} \right| $$
@@ -47,9 +44,9 @@ def saliency_map(
 
 @jax.jit
 def _saliency_map(
-    logits_fn: Callable, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
+    logits_fn: LogitsFn, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Float[Array, "n h w"]:
-    def strongest(images, labels):
+    def strongest(images: Array, labels: Array) -> Array:
         scores, pull_back = jax.vjp(lambda x: target_logit(logits_fn(x), labels), images)
         (gradient,) = pull_back(jnp.ones_like(scores))  # (n, H, W, C): image i alone moves score i
         return jnp.max(jnp.abs(gradient), axis=-1)

@@ -1,12 +1,17 @@
 """From a backbone to the signatures that everything else takes: classifier and feature extractor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 from jaxtyping import Array, Float
 
+from jaxvision.signatures import FeaturesFn, LogitsFn
 
-def logits_fn(model: Callable) -> Callable:
+Model = Callable[[Array], tuple[Array, Mapping[str, Array]]]
+"""A backbone: images `(N, H, W, C)` -> logits `(N, K)` and named activations."""
+
+
+def logits_fn(model: Model) -> LogitsFn:
     """`images -> logits` as a pytree whose leaves are the model's weights.
 
     Passed to `jax.jit` as an argument, its weights are inputs of the program and not constants baked into it, and one
@@ -28,11 +33,11 @@ def logits_fn(model: Callable) -> Callable:
     return jax.tree_util.Partial(_logits, model)
 
 
-def _logits(model: Callable, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
+def _logits(model: Model, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
     return model(images)[0]
 
 
-def features_fn(model: Callable) -> Callable:
+def features_fn(model: Model) -> FeaturesFn:
     """`images -> activations by name` as a pytree whose leaves are the model's weights.
 
     What a caller does not read of the dictionary is not computed in a compiled program.
@@ -53,5 +58,5 @@ def features_fn(model: Callable) -> Callable:
     return jax.tree_util.Partial(_activations, model)
 
 
-def _activations(model: Callable, images: Float[Array, "n h w c"]) -> dict[str, Array]:
+def _activations(model: Model, images: Float[Array, "n h w c"]) -> Mapping[str, Array]:
     return model(images)[1]

@@ -165,7 +165,9 @@ def _correlate(x: Array, kernel: Array, stride: int, padding: int) -> Array:
 
 
 @_correlate.defjvp
-def _correlate_jvp(stride, padding, primals, tangents):
+def _correlate_jvp(
+    stride: int, padding: int, primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
     """The same sums, written so that the *backward* pass reads its kernel in the order HWIO.
 
     A backward pass is the transpose of this derivative and swaps the kernel's channels. On the CPU only HWIO kernels

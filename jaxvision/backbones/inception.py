@@ -12,12 +12,10 @@ from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import conv2d, relu
 from jaxvision.backbones.inception_blocks import BLOCKS, WIDTH, Unit, kernel_shapes, layer_name
-from jaxvision.backbones.layers import Backbone, Keys, Linear
+from jaxvision.backbones.layers import Activations, Backbone, Keys, Linear
 from jaxvision.backbones.parameters import build
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks
-
-Activations = dict[str, Array]
 
 SIDE = 299
 NUM_CLASSES = 1008
@@ -144,12 +142,12 @@ def inception_v3_fid(weights: str | Path | None = None, *, key: Keys | None = No
         distance. Equal to the networks of pytorch-fid and torch-fidelity: average pools count no padding, the last
         block pools by the maximum. Departures: no auxiliary classifier, and inference only.
     """
-    return build(InceptionV3, "inception_v3_fid", weights, num_classes=None, default_classes=NUM_CLASSES, key=key)
+    return build(InceptionV3, "inception_v3_fid", weights, key=key, default=NUM_CLASSES)
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def _he_normal(key: Keys, shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
-    """As `Conv` starts, but drawn at once: a program for each shape would take half a minute to compile."""
+    """With the variance of `Conv`, but drawn at once: a program for each shape would take half a minute to compile."""
     sizes = [math.prod(shape) for shape in shapes]
     pieces = jnp.split(jax.random.normal(key, (sum(sizes),), jnp.float32), list(itertools.accumulate(sizes[:-1])))
     scales = [math.sqrt(2 / math.prod(shape[:-1])) for shape in shapes]

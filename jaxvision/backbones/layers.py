@@ -1,4 +1,4 @@
-"""Parameters of a convolution or a linear layer, as an `nnx.Module` with PyTorch's initial values."""
+"""Parameters of a convolution or a linear layer, as an `nnx.Module` with He's initial values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,8 @@ from jaxvision.backbones.convolution import conv2d
 from jaxvision.errors import InputError
 
 Keys = PRNGKeyArray | Key[Array, ""]
+Activations = dict[str, Array]
+"""What a network computes on its way to the logits, by name."""
 
 
 class Layered(nnx.Module):
@@ -21,14 +23,14 @@ class Layered(nnx.Module):
         layers: each by name, with a `kernel` and a `bias`.
     """
 
-    layers: nnx.Dict
+    layers: nnx.Dict[Any]
 
 
 class Backbone(Layered):
-    """What the networks of this room have in common: torchvision's names, and a classifier at the end.
+    """What the networks of this room have in common: a first layer, blocks, and a last one that answers.
 
     Attributes:
-        head: the name of the last layer, whose width is the number of classes.
+        head: the name of the last layer, whose width is the number of classes, or of scores.
         stem: the name of the first.
         recomputes: whether a gradient computes the inside of each block again, see `with_recomputed_blocks`.
     """
@@ -36,6 +38,9 @@ class Backbone(Layered):
     head: str
     stem: str = "features.0"
     recomputes: bool = False
+
+    def __init__(self, width: int, *, key: Keys):
+        raise NotImplementedError
 
     def block(self, run: Callable[[Array], Any]) -> Callable[[Array], Any]:
         """A part of the network, of which a gradient keeps everything or only what goes in."""
@@ -45,7 +50,7 @@ class Backbone(Layered):
 class Conv(nnx.Module):
     """A convolution's kernel `(k, k, c, d)` and bias `(d,)`, called on `(n, h, w, c)`.
 
-    The kernel starts as He's normal, $\\mathcal{N}(0, 2 / (k^2 c))$, the bias as zeros.
+    The kernel starts as He's normal of variance $2 / (k^2 c)$, cut at two deviations, the bias as zeros.
 
     References:
         He et al., "Delving deep into rectifiers", https://arxiv.org/abs/1502.01852, 2015, equation 10.
@@ -125,8 +130,8 @@ def with_recomputed_blocks(model: Backbone) -> Backbone:
 
     Example:
         >>> from jaxvision.backbones import squeezenet1_1
-        >>> model = with_recomputed_blocks(squeezenet1_1(num_classes=10))
-        >>> jax.eval_shape(model, jnp.zeros((1, 32, 32, 3)))[0].shape
+        >>> images = jnp.zeros((1, 32, 32, 3))
+        >>> jax.eval_shape(lambda: with_recomputed_blocks(squeezenet1_1(num_classes=10))(images))[0].shape
         (1, 10)
 
     References:

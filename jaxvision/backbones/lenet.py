@@ -7,12 +7,10 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
-
-Activations = dict[str, Array]
 
 
 class LeNet(Backbone):
@@ -83,4 +81,4 @@ def lenet(weights: str | Path | None = None, *, num_classes: int | None = None, 
     """
     if weights == "imagenet":
         raise InputError('LeNet has no "imagenet" weights: give a safetensors file, or None for random ones')
-    return build(LeNet, "lenet", weights, num_classes=num_classes, default_classes=10, key=key)
+    return build(LeNet, "lenet", weights, num_classes, key=key, default=10)

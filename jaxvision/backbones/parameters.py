@@ -1,6 +1,5 @@
 """Weights of a backbone as a dictionary of arrays with torchvision's names and layout, and back."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,17 +18,22 @@ Tensors = dict[str, np.ndarray]
 
 
 def build(
-    network: Callable[..., Model],
+    network: type[Model],
     name: str,
     weights: str | Path | None,
+    width: int | None = None,
     *,
-    num_classes: int | None,
-    default_classes: int,
     key: Keys | None,
+    default: int = 1000,
+    kind: str = "classes",
+    argument: str = "num_classes",
 ) -> Model:
-    """A network with the weights asked for: "imagenet" (the published file `name`), a file, or None for random ones."""
+    """A network with the weights asked for: "imagenet" (the published file `name`), a file, or None for random ones.
+
+    `width` is the head's, what it counts its `kind`, and `argument` what the caller calls it.
+    """
     if weights is None:
-        return network(num_classes or default_classes, key=jax.random.key(0) if key is None else key)
+        return network(width or default, key=jax.random.key(0) if key is None else key)
     published = weights == "imagenet"
     tensors = weight_files.load(name if published else Path(weights))
     source = f"{name}'s ImageNet weights" if published else str(weights)
@@ -37,8 +41,8 @@ def build(
     if head not in tensors:
         raise InputError(f"{source}: there is no {head}, so these are not weights of {name}: give its own file")
     found = len(tensors[head])
-    if num_classes not in (None, found):
-        raise InputError(f"{source}: {found} classes, not num_classes={num_classes}: leave num_classes out")
+    if width not in (None, found):
+        raise InputError(f"{source}: {found} {kind}, not {argument}={width}: leave {argument} out")
     shapes = jax.eval_shape(lambda: network(found, key=jax.random.key(0)))
     return load_state_dict(shapes, tensors, source=source)
 
@@ -55,9 +59,9 @@ def state_dict(model: Layered) -> Tensors:
         float32 arrays by name, for `weights.save` or for a PyTorch network's `load_state_dict`.
 
     Example:
-        >>> from jaxvision.backbones import squeezenet1_1
-        >>> state_dict(squeezenet1_1(num_classes=10))["classifier.1.weight"].shape
-        (10, 512, 1, 1)
+        >>> from jaxvision.backbones import lenet
+        >>> state_dict(lenet())["conv2.weight"].shape
+        (50, 20, 5, 5)
     """
     tensors = {}
     for name, variable in _variables(model).items():
@@ -104,7 +108,7 @@ def load_state_dict(model: Network, tensors: Tensors, *, source: str = "the weig
 _PARTS = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
 
 
-def _variables(model: Layered) -> dict[str, nnx.Variable]:
+def _variables(model: Layered) -> dict[str, nnx.Variable[jax.Array]]:
     """All that a network has learned or counted, by PyTorch's names."""
     return {
         f"{name}.{theirs}": getattr(layer, ours)
@@ -118,7 +122,7 @@ def _variables(model: Layered) -> dict[str, nnx.Variable]:
 _TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
 
 
-def _fit(tensors: Tensors, name: str, shape: tuple, source: str) -> jax.Array:
+def _fit(tensors: Tensors, name: str, shape: tuple[int, ...], source: str) -> jax.Array:
     array, to_torch = tensors[name], _TO_TORCH[len(shape)]
     expected = tuple(shape[axis] for axis in to_torch)
     if array.shape != expected:

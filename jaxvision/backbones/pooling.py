@@ -94,9 +94,7 @@ def mean_around(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
 
 def _neighbours(x: Array, axis: int, beyond: float) -> list[Array]:
     """What stands before each pixel along an axis, at it and after it."""
-    sides = [(0, 0)] * x.ndim
-    sides[axis] = (1, 1)
-    padded = jnp.pad(x, sides, constant_values=beyond)
+    padded = _pad(x, axis, 1, 1, beyond)
     return [lax.slice_in_dim(padded, shift, shift + x.shape[axis], axis=axis) for shift in range(3)]
 
 
@@ -104,20 +102,20 @@ def _max_pool_axis(x: Array, axis: int, size: int, ceil_mode: bool) -> Array:
     """Whole pairs, then windows: a side that is divided among devices stays divided, as its pairs are."""
     length = x.shape[axis]
     n_windows = (length - size + ceil_mode) // 2 + 1
-    x = _pad_end(x, length % 2, axis)
+    x = _pad(x, axis, 0, length % 2, -jnp.inf)
     x = x.reshape(*x.shape[:axis], -1, 2, *x.shape[axis + 1 :])
     even, odd = (jnp.squeeze(half, axis + 1) for half in lax.split(x, (1, 1), axis=axis + 1))
     pooled = _first_max(even, odd)
     if size == 3:
-        following = lax.slice_in_dim(_pad_end(even, 1, axis), 1, None, axis=axis)
+        following = lax.slice_in_dim(_pad(even, axis, 0, 1, -jnp.inf), 1, None, axis=axis)
         pooled = _first_max(pooled, following)
     return lax.slice_in_dim(pooled, 0, n_windows, axis=axis)
 
 
-def _pad_end(x: Array, n: int, axis: int) -> Array:
+def _pad(x: Array, axis: int, before: int, after: int, value: float) -> Array:
     sides = [(0, 0)] * x.ndim
-    sides[axis] = (0, n)
-    return jnp.pad(x, sides, constant_values=-jnp.inf) if n else x
+    sides[axis] = (before, after)
+    return jnp.pad(x, sides, constant_values=value) if before or after else x
 
 
 def _first_max(a: Array, b: Array) -> Array:

@@ -6,20 +6,19 @@ import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from jaxvision import weights as weight_files
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Conv, Keys, Layered
-from jaxvision.backbones.parameters import load_state_dict
-from jaxvision.errors import InputError
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys
+from jaxvision.backbones.parameters import build
 
 # Size, channels and stride of each convolution; where neither channels nor size change, the input is added.
 LAYERS = ((5, 32, 2), (3, 64, 2), (3, 96, 1), (3, 96, 1), (3, 128, 2), (3, 128, 1), (3, 128, 1))
 
-Activations = dict[str, Array]
 
-
-class SceneNet(Layered):
+class SceneNet(Backbone):
     """What stands where, `model(images) -> (scores, activations)`; see `scenenet`."""
+
+    stem = "conv1"
+    head = "head"
 
     def __init__(self, n_scores: int, *, key: Keys):
         keys = jax.random.split(key, len(LAYERS) + 1)
@@ -63,7 +62,7 @@ def scenenet(weights: str | Path | None = None, *, n_scores: int | None = None, 
 
     Example:
         >>> import jax.numpy as jnp
-        >>> scenenet(n_scores=27)(jnp.zeros((2, 64, 64, 3)))[0].shape
+        >>> jax.eval_shape(lambda: scenenet(n_scores=27)(jnp.zeros((2, 64, 64, 3))))[0].shape
         (2, 8, 8, 27)
 
     References:
@@ -71,13 +70,6 @@ def scenenet(weights: str | Path | None = None, *, n_scores: int | None = None, 
         answers for the object whose centre is in it; He et al., "Deep residual learning for image recognition",
         https://arxiv.org/abs/1512.03385, 2015, for the sums. No normalisation layers.
     """
-    if weights is None:
-        return SceneNet(n_scores or 1, key=jax.random.key(0) if key is None else key)
-    tensors = weight_files.load(Path(weights))
-    if "head.bias" not in tensors:
-        raise InputError(f"{weights}: there is no head.bias, so these are not weights of scenenet: give its own file")
-    found = len(tensors["head.bias"])
-    if n_scores not in (None, found):
-        raise InputError(f"{weights}: {found} scores for each cell, not n_scores={n_scores}: leave n_scores out")
-    shapes = jax.eval_shape(lambda: SceneNet(found, key=jax.random.key(0)))
-    return load_state_dict(shapes, tensors, source=str(weights))
+    path = None if weights is None else Path(weights)
+    kind = "scores for each cell"
+    return build(SceneNet, "scenenet", path, n_scores, key=key, default=1, kind=kind, argument="n_scores")

@@ -9,13 +9,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Backbone, Conv, Keys
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks
-
-Activations = dict[str, Array]
 
 # features.i: (squeeze channels, channels of each expand), and the name in the paper's figure 2
 FIRES = {
@@ -127,4 +125,4 @@ def squeezenet1_1(
         `squeezenet1_1`: RGB, max-pooling with `ceil_mode`, ReLU before the final average. Departure: no dropout, the
         function is that of inference.
     """
-    return build(SqueezeNet, "squeezenet1_1", weights, num_classes=num_classes, default_classes=1000, key=key)
+    return build(SqueezeNet, "squeezenet1_1", weights, num_classes, key=key)

@@ -11,13 +11,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Backbone, Conv, Keys, Linear
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks
-
-Activations = dict[str, Array]
 
 WIDTHS = (64, 128, 256, 512, 512)
 MIN_SIDE = 32
@@ -86,7 +84,7 @@ class VGG(Backbone):
         """Convolutions of one width, and the pool behind them."""
         seen: Activations = {}
         for kind, index, alias in layers:
-            layer = {"conv": self.layers.get(f"features.{index}"), "relu": relu, "pool": max_pool}[kind]
+            layer = self.layers[f"features.{index}"] if kind == "conv" else relu if kind == "relu" else max_pool
             x = layer(x)
             seen[f"features.{index}"] = seen[alias] = x
         return x, seen
@@ -163,7 +161,7 @@ def vgg16(weights: str | Path | None = None, *, num_classes: int | None = None, 
         Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition",
         https://arxiv.org/abs/1409.1556, 2014, table 1. Equal to torchvision's `vgg16` without its dropout.
     """
-    return build(VGG16, "vgg16", weights, num_classes=num_classes, default_classes=1000, key=key)
+    return build(VGG16, "vgg16", weights, num_classes, key=key)
 
 
 def vgg19(weights: str | Path | None = None, *, num_classes: int | None = None, key: Keys | None = None) -> VGG19:
@@ -173,4 +171,4 @@ def vgg19(weights: str | Path | None = None, *, num_classes: int | None = None, 
         >>> jax.eval_shape(lambda: vgg19()(jnp.zeros((1, 224, 224, 3)))[1]["relu4_2"]).shape
         (1, 28, 28, 512)
     """
-    return build(VGG19, "vgg19", weights, num_classes=num_classes, default_classes=1000, key=key)
+    return build(VGG19, "vgg19", weights, num_classes, key=key)

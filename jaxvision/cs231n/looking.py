@@ -1,7 +1,5 @@
 """Fooling images, saliency and class visualization: the exercise that looks inside a network."""
 
-from collections.abc import Callable, Sequence
-
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -9,13 +7,12 @@ from jaxtyping import Array, Float, Int
 
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
-from jaxvision.pixels import Keys
+from jaxvision.pixels import Classes, Keys
+from jaxvision.signatures import LogitsFn
 from jaxvision.visualization import class_visualization
 
-Classes = Int[ArrayLike, "..."] | Sequence[int]
 
-
-def compute_saliency_maps(logits_fn: Callable, X: Float[ArrayLike, "n h w c"], y: Classes) -> Float[Array, "n h w"]:
+def compute_saliency_maps(logits_fn: LogitsFn, X: Float[ArrayLike, "n h w c"], y: Classes) -> Float[Array, "n h w"]:
     """Class saliency maps of images and their labels: `attribution.saliency_map`.
 
     Args:
@@ -37,7 +34,7 @@ def compute_saliency_maps(logits_fn: Callable, X: Float[ArrayLike, "n h w c"], y
 
 
 def make_fooling_image(
-    logits_fn: Callable,
+    logits_fn: LogitsFn,
     X: Float[ArrayLike, "n h w c"],
     target_y: Classes,
     *,
@@ -68,7 +65,7 @@ def make_fooling_image(
 
 
 def create_class_visualization(
-    logits_fn: Callable,
+    logits_fn: LogitsFn,
     target_y: Classes,
     *,
     key: Keys,

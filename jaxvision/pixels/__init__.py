@@ -2,7 +2,7 @@
 
 from jaxvision.pixels.blur import gaussian_blur
 from jaxvision.pixels.chunks import in_chunks
-from jaxvision.pixels.classifier import check_images, check_labels, margin, pytree_function, target_logit
+from jaxvision.pixels.classifier import Classes, check_images, check_labels, margin, pytree_function, target_logit
 from jaxvision.pixels.crop import center_crop
 from jaxvision.pixels.fid_images import fid_images
 from jaxvision.pixels.gradient_step import normalized_gradient
@@ -32,6 +32,7 @@ from jaxvision.pixels.resize import resize
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "Classes",
     "ClipNormalized",
     "Jitter",
     "Keys",

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from jaxvision.forms import chunk_size
 
 
-def in_chunks(function: Callable, images: Float[Array, "n h w c"], *others: Any) -> Any:
+def in_chunks(function: Callable[..., Any], images: Float[Array, "n h w c"], *others: Any) -> Any:
     """`function(images, *others)`, computed a chunk at a time.
 
     A CPU is slower on a batch whose activations leave its cache than on the same images one after the other. A function

@@ -1,6 +1,7 @@
 """What every method asks of a classifier: any function from images `(N, H, W, C)` to logits `(N, K)`."""
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
+from jaxvision.signatures import LogitsFn
+
+Classes = Int[ArrayLike, "..."] | Sequence[int]
+"""One class index for each image, before `check_labels` has looked at them."""
 
 
-def pytree_function(function: Callable) -> Callable:
+def pytree_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function as a pytree, so that it can be an argument of a compiled program.
 
     A function which is a pytree already (a `jax.tree_util.Partial` over weights, a Flax or Equinox module) is returned
@@ -114,9 +119,9 @@ def check_images(images: ArrayLike) -> Float[Array, "n h w c"]:
 
 
 def check_labels(
-    logits_fn: Callable,
-    images: ArrayLike | jax.ShapeDtypeStruct,
-    labels: ArrayLike | Sequence,
+    logits_fn: LogitsFn,
+    images: Array | np.ndarray | jax.ShapeDtypeStruct,
+    labels: ArrayLike | Sequence[Any],
     *,
     name: str = "labels",
 ) -> Int[Array, " n"]:
@@ -142,7 +147,7 @@ def check_labels(
         Traceback (most recent call last):
         jaxvision.errors.InputError: labels must lie in [0, 3), the classifier's 3 classes, got 7 at position 1
     """
-    n = images.shape[0] if isinstance(images, jax.ShapeDtypeStruct) else np.shape(images)[0]
+    n = images.shape[0]
     array = labels if isinstance(labels, jax.Array) else np.asarray(labels)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise InputError(f"{name} must be integer class indices, got {array.dtype}")
@@ -159,9 +164,10 @@ def check_labels(
     return jnp.asarray(array, jnp.int32)
 
 
-def _count_classes(logits_fn: Callable, images: ArrayLike | jax.ShapeDtypeStruct) -> int:
-    logits: Any = jax.eval_shape(_call, pytree_function(logits_fn), images)
-    n = images.shape[0] if isinstance(images, jax.ShapeDtypeStruct) else np.shape(images)[0]
+def _count_classes(logits_fn: LogitsFn, images: Array | np.ndarray | jax.ShapeDtypeStruct) -> int:
+    """K, from a trace of the classifier; JAX keeps it, so that a second call does not trace the function again."""
+    n = images.shape[0]
+    logits: Any = jax.eval_shape(operator.call, pytree_function(logits_fn), images)
     if not isinstance(logits, jax.ShapeDtypeStruct):
         raise InputError(
             f"logits_fn must return one array of logits (N, K), got a {type(logits).__name__}: "
@@ -170,7 +176,3 @@ def _count_classes(logits_fn: Callable, images: ArrayLike | jax.ShapeDtypeStruct
     if len(logits.shape) != 2 or logits.shape[0] != n:
         raise InputError(f"logits_fn must return logits of shape ({n}, K) for {n} images, got shape {logits.shape}")
     return logits.shape[1]
-
-
-def _call(function: Callable, images: Array) -> Any:
-    return function(images)

@@ -1,6 +1,7 @@
 """The normalised gradient step of the assignment, as an optax optimiser."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,11 +38,10 @@ def normalized_gradient(learning_rate: float) -> optax.GradientTransformation:
 
 @functools.cache
 def _normalized_gradient(learning_rate: float) -> optax.GradientTransformation:
-    def update(updates, state, params=None):
-        del params
-        largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(g)) for g in jax.tree.leaves(updates)])
-        scaled = jax.tree.map(lambda g: g / jnp.where(largest > 0, largest, 1), updates)
+    def step(gradient: Any, _params: Any) -> Any:
+        largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(g)) for g in jax.tree.leaves(gradient)])
+        scaled = jax.tree.map(lambda g: g / jnp.where(largest > 0, largest, 1), gradient)
         norm = optax.tree.norm(scaled)
-        return jax.tree.map(lambda g: -learning_rate * g / jnp.where(norm > 0, norm, 1), scaled), state
+        return jax.tree.map(lambda g: -learning_rate * g / jnp.where(norm > 0, norm, 1), scaled)
 
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+    return optax.stateless(step)

@@ -13,7 +13,7 @@ depend on its neighbours. Ascent is descent on the negative.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,13 +60,13 @@ class PixelProblem:
         0.125
     """
 
-    objective: Callable
+    objective: Callable[[Array], tuple[Array, Terms]]
     optimizer: optax.GradientTransformation
-    transform: Callable | None = None
-    project: Callable | None = None
-    stop: Callable | None = None
+    transform: Callable[[Array, Array], Array] | None = None
+    project: Callable[[Array, Array], Array] | None = None
+    stop: Callable[[Terms], Array] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "objective", pytree_function(self.objective))
 
 
@@ -106,6 +106,36 @@ class PixelResult(NamedTuple):
     steps: Int[Array, " n"]
     stopped: Bool[Array, " n"]
     final: Terms
+
+
+@functools.partial(jax.jit, static_argnames="n_steps")
+def optimize(
+    problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, n_steps: int, key: Keys | None = None
+) -> PixelResult:
+    """The whole run: start, advance, and every term once more at the returned images.
+
+    Args:
+        problem: what to optimise.
+        images: `(N, H, W, C)` floats, where to begin.
+        n_steps: steps at most.
+        key: one key, or `(N,)` keys, see `start`.
+
+    Returns:
+        Images, trace, steps, stopped and final terms.
+
+    Raises:
+        InputError: as `start` and `advance` do.
+
+    Example:
+        >>> square = lambda images: (jnp.sum(images**2, axis=(1, 2, 3)), {})
+        >>> result = optimize(PixelProblem(square, optax.sgd(0.25)), jnp.ones((1, 1, 1, 1)), n_steps=2)
+        >>> result.trace["loss"][:, 0], result.final["loss"]
+        (Array([1.  , 0.25], dtype=float32), Array([0.0625], dtype=float32))
+    """
+    state, trace = advance(problem, start(problem, images, key=key), n_steps=n_steps)
+    final = evaluate(problem, state.images)
+    stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(final)
+    return PixelResult(state.images, trace, state.steps, stopped, final)
 
 
 def start(problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, key: Keys | None = None) -> PixelState:
@@ -172,54 +202,49 @@ def advance(problem: PixelProblem, state: PixelState, *, n_steps: int) -> tuple[
     """
     shapes = jax.eval_shape(evaluate, problem, state.images)
     trace = {name: jnp.full((n_steps, *s.shape), jnp.nan, s.dtype) for name, s in shapes.items()}
-
     if n_steps == 0:
         return state, trace
 
-    def unfinished(carry):
+    def unfinished(carry: tuple[Array, PixelState, Trace]) -> Bool[Array, ""]:
         row, state, _ = carry
         return (row < n_steps) & ~jnp.all(state.stopped)
 
-    def body(carry):
+    def body(carry: tuple[Array, PixelState, Trace]) -> tuple[Array, PixelState, Trace]:
         row, state, trace = carry
-        frozen = state.stopped
-        state, terms = _step(problem, state)
-        seen = {name: jnp.where(frozen, jnp.nan, value) for name, value in terms.items()}
-        trace = {name: trace[name].at[row].set(value) for name, value in seen.items()}
-        return row + 1, state, trace
+        next_state, terms = _step(problem, state)
+        seen = {name: jnp.where(state.stopped, jnp.nan, value) for name, value in terms.items()}
+        return row + 1, next_state, {name: trace[name].at[row].set(value) for name, value in seen.items()}
 
     _, state, trace = jax.lax.while_loop(unfinished, body, (jnp.zeros((), jnp.int32), state, trace))
     return state, trace
 
 
-@functools.partial(jax.jit, static_argnames="n_steps")
-def optimize(
-    problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, n_steps: int, key: Keys | None = None
-) -> PixelResult:
-    """The whole run: start, advance, and every term once more at the returned images.
+def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
+    r"""$x \leftarrow P_t(x + u(\nabla_x L(T_t(x))))$, for every image that has not stopped; and the terms of $L$."""
 
-    Args:
-        problem: what to optimise.
-        images: `(N, H, W, C)` floats, where to begin.
-        n_steps: steps at most.
-        key: one key, or `(N,)` keys, see `start`.
+    def loss(images: Array) -> tuple[Array, Terms]:
+        if problem.transform is not None:
+            keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(state.keys, state.step)
+            images = jax.vmap(problem.transform)(images, keys)
+        terms = evaluate(problem, images)
+        return terms["loss"], terms
 
-    Returns:
-        Images, trace, steps, stopped and final terms.
-
-    Raises:
-        InputError: as `start` and `advance` do.
-
-    Example:
-        >>> square = lambda images: (jnp.sum(images**2, axis=(1, 2, 3)), {})
-        >>> result = optimize(PixelProblem(square, optax.sgd(0.25)), jnp.ones((1, 1, 1, 1)), n_steps=2)
-        >>> result.trace["loss"][:, 0], result.final["loss"]
-        (Array([1.  , 0.25], dtype=float32), Array([0.0625], dtype=float32))
-    """
-    state, trace = advance(problem, start(problem, images, key=key), n_steps=n_steps)
-    final = evaluate(problem, state.images)
-    stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(final)
-    return PixelResult(state.images, trace, state.steps, stopped, final)
+    losses, pull_back, terms = jax.vjp(loss, state.images, has_aux=True)
+    (gradient,) = pull_back(jnp.ones_like(losses))  # each image's own: image i alone moves loss i
+    stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(terms)
+    updates, optimizer_state = _per_image(problem.optimizer.update)(gradient, state.optimizer_state, state.images)
+    images: Any = optax.apply_updates(state.images, updates)
+    if problem.project is not None:
+        images = problem.project(images, state.step)
+    keep_stopped = functools.partial(jax.vmap(jnp.where), stopped)  # of old and new
+    return PixelState(
+        images=keep_stopped(state.images, images),
+        optimizer_state=jax.tree.map(keep_stopped, state.optimizer_state, optimizer_state),
+        keys=state.keys,
+        step=state.step + 1,
+        stopped=stopped,
+        steps=state.steps + (~stopped).astype(jnp.int32),
+    ), terms
 
 
 @jax.jit
@@ -252,48 +277,11 @@ def evaluate(problem: PixelProblem, images: Float[Array, "n h w c"]) -> Terms:
     return terms
 
 
-def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
-    """One step of every image that has not stopped."""
-    gradient, terms = _gradient(problem, state)
-    stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(terms)
-    updates, optimizer_state = _per_image(problem.optimizer.update)(gradient, state.optimizer_state, state.images)
-    images = optax.apply_updates(state.images, updates)
-    if problem.project is not None:
-        images = problem.project(images, state.step)
-
-    def keep_stopped(old, new):
-        return jnp.where(stopped.reshape(-1, *[1] * (new.ndim - 1)), old, new)
-
-    return PixelState(
-        images=keep_stopped(state.images, images),
-        optimizer_state=jax.tree.map(keep_stopped, state.optimizer_state, optimizer_state),
-        keys=state.keys,
-        step=state.step + 1,
-        stopped=stopped,
-        steps=state.steps + (~stopped).astype(jnp.int32),
-    ), terms
-
-
-def _per_image(optimizer_function: Callable) -> Callable:
+def _per_image(optimizer_function: Callable[..., Any]) -> Callable[..., Any]:
     """One optimiser for each image. Optax mixes integers and floats, which strict promotion would refuse."""
 
-    def per_image(*args):
+    def per_image(*args: Any) -> Any:
         with jax.numpy_dtype_promotion("standard"):
             return jax.vmap(optimizer_function)(*args)
 
     return per_image
-
-
-def _gradient(problem: PixelProblem, state: PixelState) -> tuple[Float[Array, "n h w c"], Terms]:
-    """Each image's own gradient, by one pull-back of ones: entry i of the loss depends on image i alone."""
-
-    def loss(images):
-        if problem.transform is not None:
-            keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(state.keys, state.step)
-            images = jax.vmap(problem.transform)(images, keys)
-        terms = evaluate(problem, images)
-        return terms["loss"], terms
-
-    value, pull_back, terms = jax.vjp(loss, state.images, has_aux=True)
-    (gradient,) = pull_back(jnp.ones_like(value))
-    return gradient, terms

@@ -1,8 +1,8 @@
 """Class visualization: the image that a class's logit likes best."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from jaxvision.pixels import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    Classes,
     Jitter,
     Keys,
     PixelProblem,
@@ -26,6 +27,7 @@ from jaxvision.pixels import (
     start_from_noise,
     target_logit,
 )
+from jaxvision.signatures import LogitsFn
 
 
 class ClassVisualizationResult(NamedTuple):
@@ -44,8 +46,8 @@ class ClassVisualizationResult(NamedTuple):
 
 
 def class_visualization(
-    logits_fn: Callable,
-    targets: Int[ArrayLike, "..."] | Sequence[int],
+    logits_fn: LogitsFn,
+    targets: Classes,
     *,
     key: Keys,
     image_shape: tuple[int, int, int] = (224, 224, 3),
@@ -123,7 +125,7 @@ def class_visualization(
 
 
 def class_visualization_problem(
-    logits_fn: Callable,
+    logits_fn: LogitsFn,
     targets: Int[ArrayLike, " n"],
     *,
     l2: float = 1e-3,
@@ -196,9 +198,9 @@ class ClipAndBlur:
         )
 
 
-def _objective(logits_fn, targets, l2, images):
+def _objective(logits_fn: LogitsFn, targets: Array, l2: ArrayLike, images: Any) -> tuple[Array, dict[str, Array]]:
     logits = logits_fn(images)
     score = target_logit(logits, targets)
-    penalty = l2 * jnp.sum(images**2, axis=(1, 2, 3))
+    penalty = jnp.sum(images**2, axis=(1, 2, 3)) * l2
     probability = target_logit(jax.nn.softmax(logits), targets)
     return penalty - score, {"target_logit": score, "l2_penalty": penalty, "target_probability": probability}

@@ -1,11 +1,14 @@
-"""VGG, LeNet and Inception-v3 in PyTorch, from the papers' tables, for the tests that compare.
+"""VGG, LeNet and Inception-v3 in PyTorch, from the papers' tables, and what compares them with ours.
 
 SqueezeNet is in `experiments.peers`.
 """
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+
+from jaxvision.backbones import state_dict
 
 
 class VGG(nn.Module):
@@ -194,3 +197,20 @@ class InceptionV3(nn.Module):
         for name in self.names:
             x = seen[name] = self.get_submodule(name)(x)
         return self.fc(x.mean(dim=(2, 3))), seen
+
+
+def same(ours, theirs, rtol=1e-4):
+    """Equal relative to the largest value: a sum over hundreds of terms is as exact as its largest term."""
+    theirs = theirs.detach().numpy()
+    theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(theirs).max())
+
+
+def with_weights_of(model, network):
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(model).items()})
+    return network.eval().requires_grad_(False)
+
+
+def to_torch(images):
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)

@@ -52,34 +52,16 @@ def outputs(model, pictures, run):
     return run(model, fid_images(pictures[:1]))
 
 
-def same(ours, theirs, rtol):
-    """Equal relative to the largest value: a sum over hundreds of terms is as exact as its largest term."""
-    theirs = np.asarray(theirs)
-    theirs = theirs.transpose(0, 2, 3, 1) if theirs.ndim == 4 else theirs
-    assert ours.shape == theirs.shape
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(theirs).max())
-
-
-def to_torch(images):
-    import torch
-
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
-
-
-def compare(model, network, images, run, rtol):
+def compare(torch_networks, model, network, images, run, rtol):
     """Logits and every activation beside PyTorch's."""
-    import torch
-
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in state_dict(model).items()})
-    with torch.no_grad():
-        theirs, seen = network.eval()(to_torch(images))
+    theirs, seen = torch_networks.with_weights_of(model, network)(torch_networks.to_torch(images))
     logits, activations = run(model, images)
-    same(logits, theirs, rtol)
+    torch_networks.same(logits, theirs, rtol)
     for name, value in seen.items():
-        same(activations[name], value, rtol)
+        torch_networks.same(activations[name], value, rtol)
     for pool, name in POOLS.items():
-        same(activations[pool], seen[name].mean(dim=(2, 3)), rtol)
-    same(activations["logits_unbiased"], theirs - network.fc.bias.detach(), rtol)
+        torch_networks.same(activations[pool], seen[name].mean(dim=(2, 3)), rtol)
+    torch_networks.same(activations["logits_unbiased"], theirs - network.fc.bias.detach(), rtol)
     assert set(activations) == {*seen, *POOLS, "logits_unbiased"}
 
 
@@ -87,7 +69,7 @@ def compare(model, network, images, run, rtol):
 @pytest.mark.parametrize("kind", ["random", "imagenet"])
 def test_it_equals_pytorch(torch_networks, needs_weights, model, pictures, run, kind):
     model = model if kind == "random" else inception_v3_fid(needs_weights())
-    compare(model, torch_networks.InceptionV3(), fid_images(pictures), run, rtol=2e-5)
+    compare(torch_networks, model, torch_networks.InceptionV3(), fid_images(pictures), run, rtol=2e-5)
 
 
 @pytest.fixture
@@ -101,11 +83,11 @@ def test_it_equals_pytorch_in_double_precision(torch_networks, model, pictures, 
     with jax.enable_x64(True):
         double = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float64), model)
         images = jnp.asarray(np.asarray(fid_images(pictures[:1])), jnp.float64)
-        compare(double, torch_networks.InceptionV3().double(), images, run, rtol=1e-12)
+        compare(torch_networks, double, torch_networks.InceptionV3().double(), images, run, rtol=1e-12)
 
 
 @pytest.mark.peers
-def test_it_equals_torch_fidelity(torch_fidelity, model, pictures, run, tmp_path):
+def test_it_equals_torch_fidelity(torch_networks, torch_fidelity, model, pictures, run, tmp_path):
     """From bytes to features, through its own resizing."""
     import torch
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -114,12 +96,12 @@ def test_it_equals_torch_fidelity(torch_fidelity, model, pictures, run, tmp_path
     torch.save(tensors, tmp_path / "net.pth")
     names = list(FeatureExtractorInceptionV3.get_provided_features_list())
     network = FeatureExtractorInceptionV3("net", names, feature_extractor_weights_path=tmp_path / "net.pth")
-    theirs = dict(zip(names, network(to_torch(pictures)), strict=True))
+    theirs = dict(zip(names, network(torch_networks.to_torch(pictures)), strict=True))
     logits, activations = run(model, fid_images(pictures, resize="legacy"))
-    same(logits, theirs["logits"], 2e-5)
-    same(activations["logits_unbiased"], theirs["logits_unbiased"], 2e-5)
+    torch_networks.same(logits, theirs["logits"], 2e-5)
+    torch_networks.same(activations["logits_unbiased"], theirs["logits_unbiased"], 2e-5)
     for pool in POOLS:
-        same(activations[pool], theirs[pool.removeprefix("pool")], 2e-5)
+        torch_networks.same(activations[pool], theirs[pool.removeprefix("pool")], 2e-5)
 
 
 def test_parts_of_the_answer_belong_together(model, outputs):

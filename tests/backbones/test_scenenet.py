@@ -10,8 +10,12 @@ from jaxvision.backbones import lenet, scenenet, state_dict
 from jaxvision.errors import InputError
 
 
-def test_a_cell_sees_its_surroundings_and_nothing_else():
-    model = scenenet(n_scores=5, key=jax.random.key(1))
+@pytest.fixture(scope="module")
+def model(filled):
+    return filled(lambda: scenenet(n_scores=5))
+
+
+def test_a_cell_sees_its_surroundings_and_nothing_else(model):
     run = jax.jit(lambda images: model(images)[0])
     plain = jnp.full((1, 128, 128, 3), 0.5)
     changed = plain.at[:, :8, :8].set(1.0)
@@ -22,8 +26,7 @@ def test_a_cell_sees_its_surroundings_and_nothing_else():
     assert not differs[:, 6:].any()
 
 
-def test_what_was_saved_is_loaded(tmp_path):
-    model = scenenet(n_scores=5, key=jax.random.key(1))
+def test_what_was_saved_is_loaded(model, tmp_path):
     weights.save(tmp_path / "net.safetensors", state_dict(model))
     jax.tree.map(np.testing.assert_array_equal, scenenet(tmp_path / "net.safetensors"), model)
     with pytest.raises(InputError, match="5 scores for each cell, not n_scores=6"):
