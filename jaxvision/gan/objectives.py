@@ -201,6 +201,33 @@ def hinge_loss(real: Float[Array, " n"], fake: Float[Array, " n"]) -> Float[Arra
     return jax.nn.relu(1 - real) + jax.nn.relu(1 + fake)
 
 
+def softplus_margin_loss(
+    real: Float[Array, " n"], fake: Float[Array, " n"], *, margin: ArrayLike = 1.0
+) -> Float[Array, " n"]:
+    r"""The hinge without its corner: $L_i = \operatorname{softplus}(m - r_i) + \operatorname{softplus}(m + f_i)$.
+
+    Scores beyond the margin count less and less, but never nothing; with margin 0 it is `cross_entropy_loss`.
+
+    Args:
+        real: $r$, `(N,)`.
+        fake: $f$, `(N,)`.
+        margin: $m$.
+
+    Returns:
+        `(N,)`, above zero.
+
+    Example:
+        >>> softplus_margin_loss(jnp.array([1.0]), jnp.array([-1.0])).round(3)
+        Array([1.386], dtype=float32)
+
+    References:
+        Lim and Ye, "Geometric GAN", https://arxiv.org/abs/1705.02894, 2017: the margin. Departure: softplus in place of
+        the hinge, as Dugas et al., "Incorporating second-order functional knowledge for better option pricing", 2000,
+        smooth it.
+    """
+    return jax.nn.softplus(margin - real) + jax.nn.softplus(margin + fake)
+
+
 def wasserstein_loss(real: Float[Array, " n"], fake: Float[Array, " n"]) -> Float[Array, " n"]:
     r"""The critic's: $L_i = f_i - r_i$, bounded only by what keeps the critic's slope at 1 (`gradient_penalty`).
 
@@ -282,6 +309,9 @@ LEAST_SQUARES = Objective(least_squares_loss, least_squares_generator_loss)
 
 HINGE = Objective(hinge_loss, wasserstein_generator_loss)
 """Lim and Ye, 2017; with spectral normalisation: Miyato et al., 2018."""
+
+SOFTPLUS_MARGIN = Objective(softplus_margin_loss, wasserstein_generator_loss)
+"""The hinge objective without its corner."""
 
 WASSERSTEIN = Objective(wasserstein_loss, wasserstein_generator_loss)
 """Arjovsky et al., 2017; with a penalty of the gradient: Gulrajani et al., 2017."""

@@ -15,6 +15,7 @@ OBJECTIVES = {
     "non-saturating": gan.NON_SATURATING,
     "least squares": gan.LEAST_SQUARES,
     "hinge": gan.HINGE,
+    "softplus margin": gan.SOFTPLUS_MARGIN,
     "Wasserstein": gan.WASSERSTEIN,
     "relativistic average": gan.RELATIVISTIC_AVERAGE,
 }
@@ -57,6 +58,14 @@ def test_hinge_at_the_optimum_is_two_less_the_total_variation():
     """The optimal score is the sign of P - Q."""
     value = expected(gan.HINGE.discriminator, np.sign(P - Q))
     np.testing.assert_allclose(value, 2 * np.sum(np.minimum(P, Q)), rtol=1e-6)
+
+
+def test_softplus_margin_lies_between_cross_entropy_and_hinge():
+    real, fake = jnp.linspace(-3, 3, 7), jnp.linspace(2, -2, 7)
+    without = gan.softplus_margin_loss(real, fake, margin=0.0)
+    np.testing.assert_allclose(without, gan.cross_entropy_loss(real, fake), rtol=1e-6)
+    sharp = gan.softplus_margin_loss(1000 * real, 1000 * fake, margin=1000.0) / 1000
+    np.testing.assert_allclose(sharp, gan.hinge_loss(real, fake), atol=1e-2)
 
 
 def test_wasserstein_is_the_distance_for_the_best_lipschitz_critic():
@@ -113,6 +122,7 @@ def dirac_gan(objective, regularizer=lambda psi: 0.0 * psi):
         (gan.NON_SATURATING, 0.5j),
         (gan.WASSERSTEIN, 1j),
         (gan.HINGE, 1j),
+        (gan.SOFTPLUS_MARGIN, 1j / np.sqrt(1 + np.exp(-1))),
         (gan.RELATIVISTIC_AVERAGE, 1j),
         (
             gan.Objective(functools.partial(gan.least_squares_loss, fake_label=-1.0), gan.least_squares_generator_loss),
