@@ -67,7 +67,7 @@ def test_log_prob_of_a_captioner_is_its_loss_and_so_is_the_gradient():
     np.testing.assert_allclose(said.log_probs, again, rtol=1e-5)
 
 
-def exact(p, temperature=1.0, top_k=None, top_p=None):
+def exact(p, temperature=1.0, top_k=None, top_p=None, typical_p=None):
     """The distribution that one word is drawn from, straight from the definition."""
     q = np.where(np.arange(len(p)) == 0, 0, p) ** (1 / temperature)
     order = np.argsort(-q)
@@ -76,6 +76,13 @@ def exact(p, temperature=1.0, top_k=None, top_p=None):
         total = q[kept].sum()
         kept = kept[: next(i for i in range(1, len(kept) + 1) if q[kept[:i]].sum() >= top_p * total - 1e-12)]
     q = np.where(np.isin(np.arange(len(p)), kept), q, 0)
+    q = q / q.sum()
+    if typical_p is not None:
+        allowed = np.flatnonzero(q)
+        surprise = -np.log(q[allowed])
+        order = allowed[np.argsort(np.abs(surprise - q[allowed] @ surprise))]
+        kept = order[: 1 + next(i for i in range(len(order)) if q[order[: i + 1]].sum() >= typical_p - 1e-12)]
+        q = np.where(np.isin(np.arange(len(p)), kept), q, 0)
     return q / q.sum()
 
 
@@ -87,6 +94,8 @@ def exact(p, temperature=1.0, top_k=None, top_p=None):
         {"temperature": 1.7, "top_k": 2},
         pytest.param({"top_p": 0.7}, marks=pytest.mark.slow),
         {"temperature": 1.5, "top_k": 4, "top_p": 0.65},
+        {"typical_p": 0.5},
+        pytest.param({"temperature": 1.4, "top_p": 0.9, "typical_p": 0.3}, marks=pytest.mark.slow),
     ],
 )
 def test_words_are_as_frequent_as_they_should_be(options):
@@ -125,6 +134,7 @@ def test_captions_are_as_frequent_as_they_should_be(tiny, words):
         {"temperature": 0.0, "top_p": 1.0},
         *(pytest.param(options, marks=pytest.mark.slow) for options in ({"temperature": 0}, {"top_k": 1})),
         pytest.param({"top_p": 1e-6, "top_k": 3}, marks=pytest.mark.slow),
+        {"temperature": 0.0, "typical_p": 0.5},
     ],
     ids=str,
 )
@@ -137,13 +147,14 @@ def test_no_temperature_one_word_or_a_small_nucleus_are_greedy(tiny, words, opti
 def test_every_word_may_be_drawn_from_a_whole_nucleus(tiny, words):
     begin, key = tiny.begin(STATES), jax.random.key(0)
     expected = sample(tiny.step, begin, key, **words)
-    found = sample(tiny.step, begin, key, **words, top_p=1.0)
+    found = sample(tiny.step, begin, key, **words, top_p=1.0, typical_p=1.0)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 DECODERS = {
     "greedy": lambda step, carry, keys, **words: greedy(step, carry, **words),
     "sample": lambda step, carry, keys, **words: sample(step, carry, keys, top_k=3, top_p=0.9, **words),
+    "typical": lambda step, carry, keys, **words: sample(step, carry, keys, typical_p=0.5, **words),
     "beam_search": lambda step, carry, keys, **words: beam_search(step, carry, num_beams=2, **words),
 }
 every_decoder = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS.keys())
@@ -245,6 +256,7 @@ draw = functools.partial(sample, key=KEY, max_length=3)
         (lambda: draw(GOOD, CARRY, temperature=np.nan), "temperature must be"),
         (lambda: draw(GOOD, CARRY, top_p=0.0), r"in \(0, 1\], got 0.0"),
         (lambda: draw(GOOD, CARRY, top_p=1.1), r"in \(0, 1\], got 1.1"),
+        (lambda: draw(GOOD, CARRY, typical_p=0.0), r"typical_p must be .* in \(0, 1\], got 0.0"),
         (lambda: draw(GOOD, CARRY, top_k=6), "from 1 to the step's 5, got 6"),
         (lambda: draw(GOOD, CARRY, top_k=0), "from 1 to the step's 5, got 0"),
         (lambda: log_prob(GOOD, CARRY, jnp.zeros((3, 4), jnp.int32)), "one row for each of the 2 rows"),
