@@ -74,8 +74,8 @@ def heated(log_p: Float[Array, "n v"], temperature: Float[Array, ""]) -> Float[A
     r"""The logarithm of $q_v \propto p_v^{1/\tau}$; at $\tau = 0$ the most probable word holds everything.
 
     Example:
-        >>> jnp.exp(heated(jnp.log(jnp.array([[1.0, 3.0]])), jnp.array(0.5))).round(3)
-        Array([[0.1, 0.9]], dtype=float32)
+        >>> [round(float(x), 3) for x in jnp.exp(heated(jnp.log(jnp.array([[1.0, 3.0]])), jnp.array(0.5)))[0]]
+        [0.1, 0.9]
     """
     best = jnp.max(log_p, axis=1, keepdims=True)
     return jax.nn.log_softmax((log_p - best) / jnp.maximum(temperature, jnp.finfo(log_p.dtype).tiny), axis=1)
