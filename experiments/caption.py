@@ -13,22 +13,21 @@ leaves a run that `--resume` goes on with, to the same bits.
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from experiments import caption_data, caption_figures, caption_training, figures
+from experiments import caption_data, caption_figures, caption_training, figures, training
 from experiments.caption_data import Data
-from experiments.caption_scores import Scores, judged, scored
+from experiments.caption_scores import Scores, scored
 from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_captioner, rounded, save_captioner
 from experiments.command import command
 from experiments.encoders import encode
+from experiments.inputs import require_number
 from jaxvision.data import read_images
 from jaxvision.data.captions import captioned_scenes
 from jaxvision.errors import InputError
-from jaxvision.training import FREE, new_run, resumed_run
 
 N_SHOWN = 8  # pictures on the sheet
 
@@ -59,7 +58,7 @@ class Config:
     batch_size: int | None = None
     """captions in an update; none: 128, of coco_mini 64, of --overfit 25"""
     learning_rate: float | None = None
-    """peak of Adam's, after the warm-up; none: 2e-3 (scenes, coco_mini), 1e-3 (coco, cs231n), 5e-3 (--overfit)"""
+    """peak, after the warm-up; none: 2e-3 (scenes, coco_mini), 1e-3 (coco, cs231n), 5e-3 (--overfit)"""
     hidden_size: int | None = None
     """of the state; none: 256 (scenes, coco_mini), else 512"""
     embed_size: int | None = None
@@ -75,7 +74,7 @@ class Config:
     n_train: int = 60000
     """scenes to learn from"""
     n_held_out: int = 1000
-    """held-out pictures to be judged by, at most"""
+    """held-out pictures for the scores, at most"""
     num_beams: int = 5
     """hypotheses of the beam search"""
     length_penalty: float = 1.0
@@ -93,7 +92,7 @@ class Config:
     checkpoint_every: int = 1000
     """steps between checkpoints, each with a look at held-out pictures"""
     export: Path | None = None
-    """also write the trained captioner to this safetensors file, and a card beside it (.md)"""
+    """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/caption-NNN"""
     resume: bool = False
@@ -121,57 +120,47 @@ class Result:
 def main(config: Config) -> Result:
     """Trains and scores, or captions pictures with a captioner that is trained already.
 
-    Args:
-        config: the settings.
-
-    Returns:
-        Captions, scores and where everything lies.
-
     Raises:
         InputError: if the settings contradict each other or files cannot be read or written.
         FloatingPointError: if the loss stops being a number.
     """
     if config.caption or config.n_samples:
         return caption_pictures(config)
-    given, config = config, resolved(config)
-    data = load_data(config)
-    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
-    with open_run("caption", config, run_dir=config.run_dir) as run:
-        trained = caption_training.train(config, data, run)
+    settings = resolved(config)
+    data = load_data(settings)
+    with training.open_run("caption", settings) as run:
+        trained = caption_training.train(settings, data, run)
         captioner = rounded(trained.captioner)
-        shown = data.train if config.overfit else data.held_out
-        said = decoded(captioner, shown.features, config)
+        shown = data.train if settings.overfit else data.held_out
+        said = decoded(captioner, shown.features, settings)
         run.note(f"{data.note}; the loss of the last batches is {trained.loss:.3f}")
         found, by_heart = None, None
-        if config.overfit:
+        if settings.overfit:
             by_heart = share_by_heart(said["greedy"], captioner.vocabulary.decode(shown.tokens))
             run.note(f"{100 * by_heart:.0f} % of the {len(shown.tokens)} captions come back word for word")
         else:
-            found = scored(said, shown.references, data.tokenize, judged(said, data.scenes) if data.scenes else None)
-            for line in found.lines():
-                run.note(line)
-        curve = run.picture("learning.png")
-        figures.save(caption_figures.learning(run.metrics(), trained.validation), curve)
-        pictures, top = (curve,), {name: captions[:N_SHOWN] for name, captions in said.items()}
+            found = scored(said, shown.references, data.tokenize, data.scenes)
+            run.note("\n".join(found.lines()))
+        pictures = [
+            figures.save(caption_figures.learning(run.metrics(), trained.validation), run.picture("learning.png"))
+        ]
         if shown.image is not None:
-            path = run.picture("captions.png")
             images = [shown.image(row) for row in range(min(N_SHOWN, len(shown.features)))]
-            scores = found.of_images[:N_SHOWN] if found else None
-            figures.save(caption_figures.sheet(images, top, shown.references, scores), path)
-            pictures = (path, curve)
+            sheet = caption_figures.sheet(images, said, shown.references, found.of_images if found else None)
+            pictures.insert(0, figures.save(sheet, run.picture("captions.png")))
         result = Result(
             run_dir=run.path,
-            pictures=pictures,
-            captions={name: tuple(captions) for name, captions in top.items()},
+            pictures=tuple(pictures),
+            captions={name: tuple(captions[:N_SHOWN]) for name, captions in said.items()},
             loss=trained.loss,
             scores=found,
             by_heart=by_heart,
             seconds=trained.seconds,
         )
         run.finish(result)
-    if config.export is not None:
-        save_captioner(config.export, captioner)
-        caption_training.write_card(config, given, data, captioner, result)
+    if settings.export is not None:
+        save_captioner(settings.export, captioner)
+        caption_training.write_card(settings, config, data, captioner, result)
     return result
 
 
@@ -194,19 +183,17 @@ def caption_pictures(config: Config) -> Result:
     else:
         names, images = read_images(config.caption, captioner.encoder.size)
         references = [()] * len(names)
-    with new_run("caption", config, run_dir=config.run_dir) as run:
+    with training.open_run("caption", config) as run:
         if captioner.encoder.name == "scenes" and scenes is None:
             run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
         said = decoded(captioner, encode(captioner.encoder, images), config)
         for name, best in zip(names, said["beam"], strict=True):
             print(f"{name}: {best}")
         if scenes is not None:
-            found = scored(said, references, str.split, judged(said, scenes))
-            for line in found.lines():
-                run.note(line)
-        path = run.picture("captions.png")
-        scores = found.of_images if found else None
-        figures.save(caption_figures.sheet(list(images), said, references, scores), path)
+            found = scored(said, references, str.split, scenes)
+            run.note("\n".join(found.lines()))
+        sheet = caption_figures.sheet(list(images), said, references, found.of_images if found else None)
+        path = figures.save(sheet, run.picture("captions.png"))
         captions = {name: tuple(sentences) for name, sentences in said.items()}
         result = Result(run_dir=run.path, pictures=(path,), captions=captions, scores=found)
         run.finish(result)
@@ -227,36 +214,29 @@ def share_by_heart(said: list[str], taught: list[str]) -> float:
     return float(np.mean([one == other for one, other in zip(said, taught, strict=True)]))
 
 
-def load_data(config: Config) -> Data:
+def load_data(settings: Any) -> Data:
     """The data set of the settings; for `--overfit` 50 pictures of it."""
-    n_train = caption_training.BY_HEART if config.overfit else config.n_train
-    length = config.max_length or 0
-    if config.dataset == "scenes":
-        data = caption_data.scenes(n_train, config.n_held_out, length)
-    elif config.dataset == "cs231n":
-        data = caption_data.course(config.n_held_out)
+    n_train = caption_training.BY_HEART if settings.overfit else settings.n_train
+    if settings.dataset == "scenes":
+        data = caption_data.scenes(n_train, settings.n_held_out, settings.max_length)
+    elif settings.dataset == "cs231n":
+        data = caption_data.course(settings.n_held_out)
     else:
         data = caption_data.coco(
-            config.dataset,
-            config.year,
-            config.n_held_out,
-            length,
-            1 if config.overfit else config.min_count,  # by heart means every word
-            download=config.download_images,
+            settings.dataset,
+            settings.year,
+            settings.n_held_out,
+            settings.max_length,
+            1 if settings.overfit else settings.min_count,  # by heart means every word
+            download=settings.download_images,
         )
-    if not config.overfit:
+    if not settings.overfit:
         return data
     return dataclasses.replace(data, train=caption_data.fewer(data.train, caption_training.BY_HEART))
 
 
-def resolved(config: Config) -> Config:
-    """The settings with every None that means a default replaced, after a look at whether they can work.
-
-    Args:
-        config: as given on the command line.
-
-    Returns:
-        What `config.json` holds.
+def resolved(config: Config) -> Any:
+    """A `Config` with every None that means a default replaced (hence Any), after a look at whether it can work.
 
     Raises:
         InputError: if a number is out of range.
@@ -266,16 +246,14 @@ def resolved(config: Config) -> Config:
         (512, 100)
     """
     defaults = DEFAULTS["overfit" if config.overfit else config.dataset] | {"max_length": MAX_LENGTH[config.dataset]}
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    config = dataclasses.replace(config, **(defaults | given))
+    settings = training.filled(config, defaults)
     for name in (*defaults, "min_count", "n_train", "n_held_out", "num_beams", "checkpoint_every"):
-        if not getattr(config, name) > 0:
-            raise InputError(f"--{name.replace('_', '-')} must be above 0, got {getattr(config, name)}")
-    if config.temperature < 0:
-        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {config.temperature}")
-    if (config.max_length or 0) < 3:
-        raise InputError(f"--max-length must be 3 or more, a start, a word and an end; got {config.max_length}")
-    return config
+        require_number(settings, name, above=0)
+    if settings.temperature < 0:
+        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {settings.temperature}")
+    if settings.max_length < 3:
+        raise InputError(f"--max-length must be 3 or more, a start, a word and an end; got {settings.max_length}")
+    return settings
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -74,27 +73,19 @@ def scenes(n_train: int, n_held_out: int, max_length: int) -> Data:
         n_train: scenes to learn from.
         n_held_out: scenes to be judged by, of another split.
         max_length: T, with START and END.
-
-    Returns:
-        The data.
     """
     encoder = load_encoder("scenes")
     vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
-    train, test = captioned_scenes("train", n_train), captioned_scenes("test", n_held_out)
+    train, held_out = captioned_scenes("train", n_train), captioned_scenes("test", n_held_out)
     splits = [
         _split(encode(encoder, source.images), source.captions, str.split, vocabulary, max_length, _of_scenes(source))
-        for source in (train, test)
+        for source in (train, held_out)
     ]
-    return Data(
-        splits[0],
-        splits[1],
-        vocabulary,
-        encoder,
-        str.split,
-        test,
+    note = (
         f"{n_train:,} procedural scenes (split `train`) with five captions each; judged on {n_held_out:,} of the split "
-        "`test`",
+        "`test`"
     )
+    return Data(splits[0], splits[1], vocabulary, encoder, str.split, held_out, note)
 
 
 def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: int, *, download: bool) -> Data:
@@ -108,9 +99,6 @@ def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: in
         min_count: how often a word must be there to be learned.
         download: fetch the pictures where they are missing.
 
-    Returns:
-        The data.
-
     Raises:
         InputError: if files are missing or damaged.
     """
@@ -123,10 +111,8 @@ def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: in
     cut = vocabulary.n_truncated(words, max_length)
     if cut:
         notice(f"{cut} of {len(words)} captions have more than {max_length - 2} words and are cut: see --max-length")
-    train, held_out = (
-        _of_photographs(source, encoder, vocabulary, max_length, limit)
-        for source, limit in zip(sources, (None, n_held_out), strict=True)
-    )
+    train = _of_photographs(sources[0], encoder, vocabulary, max_length, None)
+    held_out = _of_photographs(sources[1], encoder, vocabulary, max_length, n_held_out)
     said = (
         f"COCO {year} ({folder}): {len(train.features):,} photographs; judged on {len(held_out.features):,} of the "
         "split `validation`"
@@ -136,12 +122,6 @@ def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: in
 
 def course(n_held_out: int) -> Data:
     """The course's pack: COCO 2014 as 512 principal components of VGG-16's fc7, captions as ids, no pictures.
-
-    Args:
-        n_held_out: pictures of the validation split to be judged by.
-
-    Returns:
-        The data.
 
     Raises:
         InputError: if files are missing or damaged.
@@ -167,13 +147,6 @@ def course(n_held_out: int) -> Data:
 def fewer(split: Split, n: int) -> Split:
     """The first caption of each of the first `n` pictures: what an overfitting run learns by heart.
 
-    Args:
-        split: to take from.
-        n: how many.
-
-    Returns:
-        A split of `n` pictures with one caption each.
-
     Raises:
         InputError: if there are fewer pictures.
     """
@@ -188,19 +161,23 @@ def fewer(split: Split, n: int) -> Split:
 def _of_photographs(
     source: CaptionedImages, encoder: Encoder, vocabulary: Vocabulary, max_length: int, limit: int | None
 ) -> Split:
-    features_fn = partial(apply, encoder.features_fn)
-    about: dict[str, Any] = {"preprocessing": encoder.preprocessing, "size": encoder.size}
-    cached = cached_features(source, features_fn, encoder.features_fn, **about)
+    cached = cached_features(
+        source,
+        partial(apply, encoder.features_fn),
+        encoder.features_fn,
+        preprocessing=encoder.preprocessing,
+        size=encoder.size,
+    )
     if cached.skipped:
         shown = "; ".join(f"{name}: {why}" for name, why in list(cached.skipped.items())[:3])
         notice(f"{len(cached.skipped)} pictures could not be read and are left out ({shown})")
-    rows = list(range(len(cached.indices)))[:limit]
-    captions = [source.captions[cached.indices[row]] for row in rows]
+    indices = cached.indices[:limit]
+    captions = [source.captions[index] for index in indices]
 
     def image(row: int) -> np.ndarray:
-        return resize_image(source[cached.indices[row]].image, encoder.size).astype(np.float32) / 255
+        return resize_image(source[indices[row]].image, encoder.size).astype(np.float32) / 255
 
-    return _split(cached.load()[rows], captions, ptb_tokenize, vocabulary, max_length, image)
+    return _split(cached.load()[: len(indices)], captions, ptb_tokenize, vocabulary, max_length, image)
 
 
 def _of_scenes(source: CaptionedScenes) -> Callable[[int], np.ndarray]:

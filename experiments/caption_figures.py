@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments import figures
+from experiments.training_figures import smoothed
 
 LINE = 0.135  # inches
 WRAP = 44  # characters
@@ -32,51 +33,33 @@ def sheet(
         scores: one line for each picture, of the first decoder's caption.
         columns: pictures side by side.
         n_references: how many of the references are shown.
-
-    Returns:
-        The figure.
     """
-    rows = -(-len(images) // columns)
     texts = [
         _lines({name: captions[i] for name, captions in said.items()}, references[i][:n_references])
         for i in range(len(images))
     ]
-    below = LINE * (2 + max(len(lines) for lines in texts))
-    cell, side = 2.9, 1.7
-    figure = Figure(figsize=(cell * columns, rows * (side + below)))
-    height = rows * (side + below)
+    cell, side, margin = 2.9, 1.6, 0.12  # inches
+    row_height = side + LINE * (2 + max(len(lines) for lines in texts)) + 0.1
+    width, height = cell * columns, row_height * -(-len(images) // columns)
+    figure = Figure(figsize=(width, height))
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
-        top = row * (side + below) + 0.08
-        axis = figure.add_axes(
-            (
-                (column * cell + 0.12) / (cell * columns),
-                1 - (top + side - 0.1) / height,
-                (side - 0.1) / (cell * columns),
-                (side - 0.1) / height,
-            )
-        )
+        x, y = column * cell + margin, row * row_height + 0.08 + side  # of the picture's lower left corner, from above
+        axis = figure.add_axes((x / width, 1 - y / height, side / width, side / height))
         axis.imshow(np.clip(image, 0, 1))
         axis.set_axis_off()
-        x = (column * cell + 0.12) / (cell * columns)
-        y = top + side
-        for text, colour, weight in texts[i]:
-            figure.text(x, 1 - y / height, text, color=colour, va="top", fontsize=7, fontweight=weight)
-            y += LINE
-        if scores is not None:
-            figure.text(x, 1 - y / height, scores[i], color=figures.GREY, va="top", fontsize=6.5)
+        below = texts[i] + ([] if scores is None else [(scores[i], figures.GREY)])
+        for line, (text, colour) in enumerate(below):
+            top = 1 - (y + 0.1 + line * LINE) / height
+            figure.text(x / width, top, text, color=colour, va="top", fontsize=7)
     return figure
 
 
-def _lines(said: Mapping[str, str], references: Sequence[str]) -> list[tuple[str, str, str]]:
-    lines = []
-    for name, caption in said.items():
-        wrapped = textwrap.wrap(f"{name}: {caption or '(nothing)'}", WRAP, subsequent_indent="    ")
-        lines += [(line, figures.INK, "normal") for line in wrapped]
-    for caption in references:
-        wrapped = textwrap.wrap(caption, WRAP, initial_indent="- ", subsequent_indent="    ")
-        lines += [(line, figures.GREY, "normal") for line in wrapped]
-    return lines
+def _lines(said: Mapping[str, str], references: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines of text and their colours."""
+    told = [(f"{name}: {caption or '(nothing)'}", figures.INK) for name, caption in said.items()]
+    told += [(f"- {caption}", figures.GREY) for caption in references]
+    return [(line, colour) for text, colour in told for line in textwrap.wrap(text, WRAP, subsequent_indent="    ")]
 
 
 @rc_context(figures.STYLE)
@@ -86,16 +69,11 @@ def learning(metrics: Sequence[Mapping[str, float]], validation: Sequence[Mappin
     Args:
         metrics: one dictionary per step, with "loss".
         validation: one per checkpoint, with "step", "loss" and "cider_d".
-
-    Returns:
-        The figure.
     """
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    steps, losses = (np.asarray([row[name] for row in metrics]) for name in ("step", "loss"))
-    width = max(1, len(metrics) // 50)
-    left.plot(steps, losses, ".", markersize=1, color=figures.RULE)
-    left.plot(steps[width - 1 :], np.convolve(losses, np.full(width, 1 / width), "valid"), color=figures.BLUE)
+    left.plot([row["step"] for row in metrics], [row["loss"] for row in metrics], ".", ms=1, color=figures.RULE)
+    left.plot(*smoothed(metrics, "loss"), color=figures.BLUE)
     at = [row["step"] for row in validation]
     left.plot(at, [row["loss"] for row in validation], "o-", markersize=3, color=figures.ORANGE)
     left.set(xlabel="step", title="nats per caption: training (blue), held out (orange)", ylim=(0, None))

@@ -81,7 +81,7 @@ def scored(
     said: Mapping[str, Sequence[str]],
     references: Sequence[Sequence[str]],
     tokenize: Callable[[str], list[str]],
-    truth: dict[str, Truth] | None = None,
+    scenes: CaptionedScenes | None = None,
 ) -> Scores:
     """Scores of what decoders said.
 
@@ -89,10 +89,7 @@ def scored(
         said: by decoder, a caption for each picture; the first is the one that is shown.
         references: what people say of each.
         tokenize: a sentence to its words.
-        truth: of `judged`.
-
-    Returns:
-        The scores.
+        scenes: what there is to see, if the claims of captions can be judged by it.
     """
     found = {name: evaluate(list(captions), references, tokenize=tokenize) for name, captions in said.items()}
     first = next(iter(said))
@@ -108,19 +105,11 @@ def scored(
         for cider, bleu in zip(images.cider_d, images.bleu_4, strict=True)
     )
     corpus = {name: evaluation.corpus._asdict() for name, evaluation in found.items()}
-    return Scores(corpus, same_terms, truth, of_images)
+    return Scores(corpus, same_terms, judged(said, scenes) if scenes else None, of_images)
 
 
 def judged(said: Mapping[str, Sequence[str]], scenes: CaptionedScenes) -> dict[str, Truth]:
-    """Every claim of every caption held against its scene.
-
-    Args:
-        said: by decoder, a caption for each scene.
-        scenes: what there is to see.
-
-    Returns:
-        By decoder, how many claims hold.
-    """
+    """Every claim of every caption held against its scene."""
     return {name: _truth(captions, scenes) for name, captions in said.items()}
 
 

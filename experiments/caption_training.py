@@ -1,47 +1,36 @@
 """Training a captioner on features that are kept on the device, and its card."""
 
 import json
-import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, optimizers
+from experiments import cards, optimizers, training
 from experiments.caption_data import Data, Split
 from experiments.captioner_files import TrainedCaptioner
 from experiments.command import command_line
 from jaxvision.captioning import Captioner, caption_loss, captioner
 from jaxvision.files import atomic_write
 from jaxvision.metrics.captions import evaluate
-from jaxvision.training import Run, fit, gradient_step, shuffled, start
+from jaxvision.training import Run, TrainState, gradient_step, shuffled, start
 
 BY_HEART = 50  # captions of the assignment's sanity run
 N_LOOKED_AT = 200  # held-out pictures captioned at every checkpoint
 CLIP = 5.0  # of the gradient's global norm, as in the field
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gives.
-
-    Attributes:
-        captioner: the captioner.
-        loss: mean over the last tenth of the steps, nats per caption.
-        validation: a dictionary per checkpoint.
-        seconds: wall time.
-    """
+class Trained(NamedTuple):
+    """What a training gives."""
 
     captioner: TrainedCaptioner
-    loss: float
-    validation: list[dict[str, Any]]
+    loss: float  # mean over the last tenth of the steps, nats per caption
+    validation: list[dict[str, Any]]  # of each checkpoint
     seconds: float
 
 
@@ -52,56 +41,54 @@ def train(config: Any, data: Data, run: Run) -> Trained:
         config: the resolved settings of `experiments.caption`.
         data: what to learn.
         run: where metrics and checkpoints go; with `config.resume` the run to go on with.
-
-    Returns:
-        The captioner, how it went, and how long.
     """
     mean, scale = _moments(data.train.features)
     features = (data.train.features - mean) / scale
+    key = jax.random.key(config.seed)
     model = captioner(
-        jax.random.key(config.seed),
+        key,
         feature_size=features.shape[1],
         vocabulary_size=len(data.vocabulary),
         embed_size=config.embed_size,
         hidden_size=config.hidden_size,
         cell=config.cell,
     )
-    optimizer = _optimizer(config)
-    state = start(model, optimizer, key=jax.random.key(config.seed))
-    state = run.restore(state) if config.resume else state
+    rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
+    optimizer = optimizers.adamw(rate, weight_decay=0.0 if config.overfit else 1e-4, clip=CLIP)
+    state = start(model, optimizer, key=key)
     arrays = (features, data.train.tokens, data.train.pictures)
-    batches = Partial(partial(_batch, batch_size=config.batch_size), *map(jnp.asarray, arrays), state.key)
+    batches = Partial(partial(_batch, batch_size=config.batch_size), *map(jnp.asarray, arrays), key)
 
     def finished(model: Captioner) -> TrainedCaptioner:
         return TrainedCaptioner(with_scaled_input(model, mean, scale), data.vocabulary, data.encoder, config.max_length)
 
     log = run.path / "validation.jsonl"
-    validation = [row for row in _rows(log) if row["step"] <= int(state.step)]
 
-    def look(state: Any) -> None:
-        validation.append({"step": int(state.step), **looked_at(finished(state.model), data)})
+    def look(state: TrainState) -> None:
+        step = int(state.step)
+        rows = [row for row in _rows(log) if row["step"] < step]  # of a run that was left later than it goes on, too
+        rows.append({"step": step, **looked_at(finished(state.model), data)})
         with atomic_write(log, text=True) as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in validation)
+            stream.writelines(json.dumps(row) + "\n" for row in rows)
 
-    began = time.monotonic()
-    state = fit(
-        gradient_step(_loss, optimizer),
+    state, seconds = training.trained(
+        config,
+        run,
         state,
+        gradient_step(_loss, optimizer),
         batches,
         n_steps=config.steps,
         steps_per_dispatch=min(10, config.steps),
-        run=run,
-        checkpoint_every=config.checkpoint_every,
         after_checkpoint=None if config.overfit else look,
     )
     losses = [row["loss"] for row in run.metrics()][-max(1, config.steps // 10) :]
-    return Trained(finished(state.model), float(np.mean(losses)), validation, time.monotonic() - began)
+    return Trained(finished(state.model), float(np.mean(losses)), _rows(log), seconds)
 
 
 def looked_at(captioner: TrainedCaptioner, data: Data) -> dict[str, Any]:
     """How a captioner does on some held-out pictures: the loss of their captions, scores of its own, three of them."""
     few = _first(data.held_out, N_LOOKED_AT)
-    loss = _loss_of(captioner.model, jnp.asarray(few.features), jnp.asarray(few.tokens), jnp.asarray(few.pictures))
+    loss = _loss_of(captioner.model, *map(jnp.asarray, (few.features, few.tokens, few.pictures)))
     said = captioner.captions(few.features, "greedy")
     corpus = evaluate(said, few.references, tokenize=data.tokenize).corpus
     return {"loss": float(loss), "bleu_4": corpus.bleu_4, "cider_d": corpus.cider_d, "said": said[:3]}
@@ -124,39 +111,23 @@ def with_scaled_input(model: Captioner, mean: Float[np.ndarray, " d"], scale: Fl
     return model._replace(W_proj=W, b_proj=model.b_proj - jnp.asarray(mean) @ W)
 
 
-def write_card(config: Any, given: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
-    """The card of a captioner, beside its file.
-
-    Args:
-        config: the resolved settings.
-        given: the settings as they were on the command line.
-        data: what it was trained on.
-        captioner: what was written to `config.export`.
-        result: what `experiments.caption` found.
-
-    Returns:
-        The card's path.
-    """
+def write_card(settings: Any, config: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
+    """The card of a captioner, beside its file."""
     n_parameters = sum(leaf.size for leaf in jax.tree.leaves(captioner.model))
     rows = {
-        "command": f"`{command_line('caption', given)}`",
-        "network": f"{captioner.model.cell}, {n_parameters:,} parameters, {config.hidden_size} states, "
+        "command": f"`{command_line('caption', config)}`",
+        "network": f"{captioner.model.cell}, {n_parameters:,} parameters, {settings.hidden_size} states, "
         f"{len(captioner.vocabulary)} words; float16, the assignment's names",
         "features": captioner.encoder.preprocessing,
         "data": data.note,
-        "training": f"{config.steps} steps of {config.batch_size} captions, AdamW with peak rate "
-        f"{config.learning_rate:g}, 5 % warm-up then cosine decay to zero, gradients clipped to norm {CLIP:g}, "
-        f"seed {config.seed}",
+        "training": f"{settings.steps} steps of {settings.batch_size} captions, AdamW with peak rate "
+        f"{settings.learning_rate:g}, 5 % warm-up then cosine decay to zero, gradients clipped to norm {CLIP:g}, "
+        f"seed {settings.seed}",
         "loss": f"{result.loss:.3f} nats per caption, last tenth of the training",
     }
     if result.scores is not None:
         rows |= {"scores": "<br>".join(result.scores.lines())}
-    return cards.table(config.export, f"Captioner of {config.dataset}", rows, seconds=result.seconds, same="scores")
-
-
-def _optimizer(config: Any) -> optax.GradientTransformation:
-    rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
-    return optimizers.adamw(rate, weight_decay=0.0 if config.overfit else 1e-4, clip=CLIP)
+    return cards.table(settings.export, f"Captioner of {settings.dataset}", rows, seconds=result.seconds, same="scores")
 
 
 def _loss(model: Captioner, batch: tuple[Array, Array], key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:

@@ -1,7 +1,8 @@
 """Trained captioners as files, with all that it takes to caption a picture: vocabulary, encoder, decoding."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -9,15 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments.encoders import Encoder, load_encoder
+from experiments.encoders import Encoder, load_encoder, whole_batches
+from experiments.networks import CHECKPOINTS
+from experiments.training import load_exported
 from jaxvision import weights
 from jaxvision.captioning import Captioner, Vocabulary, beam_search, greedy, sample
 from jaxvision.errors import InputError
 from jaxvision.recurrent import GRUParams, RecurrentParams
 
-EMBEDDED = Path(__file__).resolve().parents[1] / "checkpoints" / "captioner_scenes.safetensors"
+EMBEDDED = CHECKPOINTS / "captioner_scenes.safetensors"
 BATCH = 100  # pictures decoded at once
-DECODERS = ("greedy", "beam", "sample")
 
 
 @dataclass(frozen=True)
@@ -57,35 +59,32 @@ class TrainedCaptioner:
             temperature: of samples.
             top_p: of samples, the share of the probability that is drawn from.
             seed: of samples; a picture draws by its number, whatever others are with it.
-
-        Returns:
-            One sentence each.
         """
-        said = []
-        for first in range(0, len(features), BATCH):
-            rows = features[first : first + BATCH]
-            filled = np.concatenate([rows, np.zeros((BATCH - len(rows), rows.shape[1]), rows.dtype)])
-            carry = self.model.start(jnp.asarray(filled))
+        said: list[str] = []
+        for number, rows in enumerate(whole_batches(features, BATCH)):
+            carry = self.model.start(jnp.asarray(rows))
             if decoder == "beam":
-                beams = {"num_beams": num_beams, "length_penalty": length_penalty}
-                tokens = beam_search(self.model.step, carry, max_length=self.max_length, **beams).tokens[:, 0]
+                beams = beam_search(
+                    self.model.step,
+                    carry,
+                    num_beams=num_beams,
+                    max_length=self.max_length,
+                    length_penalty=length_penalty,
+                )
+                tokens = beams.tokens[:, 0]
             elif decoder == "sample":
-                numbers = jnp.arange(first, first + BATCH)
-                keys = jax.vmap(lambda number: jax.random.fold_in(jax.random.key(seed), number))(numbers)
-                draws = {"temperature": temperature, "top_p": top_p}
-                tokens = sample(self.model.step, carry, keys, max_length=self.max_length, **draws).tokens
+                keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number * BATCH + jnp.arange(BATCH))
+                tokens = sample(
+                    self.model.step, carry, keys, max_length=self.max_length, temperature=temperature, top_p=top_p
+                ).tokens
             else:
                 tokens = greedy(self.model.step, carry, max_length=self.max_length).tokens
-            said += self.vocabulary.decode(np.asarray(tokens[: len(rows)]))
-        return said
+            said += self.vocabulary.decode(np.asarray(tokens))
+        return said[: len(features)]
 
 
 def save_captioner(file: Path, captioner: TrainedCaptioner) -> None:
     """Writes a captioner in half precision, under the names of the assignment's parameters.
-
-    Args:
-        file: the safetensors file.
-        captioner: what to write.
 
     Raises:
         InputError: if the file cannot be written.
@@ -107,27 +106,12 @@ def save_captioner(file: Path, captioner: TrainedCaptioner) -> None:
 def load_captioner(file: Path) -> TrainedCaptioner:
     """The captioner of a file.
 
-    Args:
-        file: of `save_captioner`.
-
-    Returns:
-        The captioner.
-
     Raises:
         InputError: if the file is missing, damaged or of another kind, its vocabulary does not fit, or the encoder is
             not the one it was trained with.
     """
-    if not file.exists():
-        raise InputError(
-            f"{file} is not there: train a captioner with python -m experiments.caption --export FILE, and give it as "
-            "--captioner FILE"
-        )
-    about, tensors = weights.metadata(file), weights.load(file)
-    if about.get("kind") != "captioner" or not {*Captioner._fields, "Wx", "Wh", "b"} - {"recurrent"} <= set(tensors):
-        raise InputError(
-            f"{file} holds no captioner ({', '.join(list(tensors)[:3])}, ...): give a file that "
-            "python -m experiments.caption --export FILE wrote"
-        )
+    names = {*Captioner._fields, "Wx", "Wh", "b"} - {"recurrent"}
+    about, tensors = load_exported(file, "captioner", "caption", names)
     vocabulary = Vocabulary(tuple(json.loads(about["vocabulary"])))
     if not len(vocabulary) == len(tensors["W_embed"]) == tensors["W_vocab"].shape[1]:
         raise InputError(
@@ -149,4 +133,4 @@ def load_captioner(file: Path) -> TrainedCaptioner:
 def rounded(captioner: TrainedCaptioner) -> TrainedCaptioner:
     """The captioner as `load_captioner` will find it."""
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.float16).astype(leaf.dtype), captioner.model)
-    return TrainedCaptioner(half, captioner.vocabulary, captioner.encoder, captioner.max_length)
+    return replace(captioner, model=half)

@@ -1,24 +1,24 @@
 """What a captioner sees: images as one row of features each, by a network that is not trained along."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
-from experiments.networks import load_network
-from jaxvision.backbones import scenenet
+from experiments.networks import CHECKPOINTS, load_network
+from jaxvision.backbones import SceneNet, scenenet
 from jaxvision.data.captions import weights_digest
 from jaxvision.data.scenes import APART, ASKEW, COLORS, GRID, MAX_OBJECTS, PART_SIZES, SHAPES, split_scores
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
+from jaxvision.signatures import FeaturesFn, LogitsFn
 
-SCENENET = Path(__file__).resolve().parents[1] / "checkpoints" / "scenenet.safetensors"
+SCENENET = CHECKPOINTS / "scenenet.safetensors"
 SHARP = 40.0  # how suddenly two objects stand plainly apart; an eighth of the image is a cell
 LAST_MAP = "features.12"  # of SqueezeNet 1.1
 
@@ -50,9 +50,6 @@ def load_encoder(name: str) -> Encoder:
     Args:
         name: "scenes" (SceneNet and SqueezeNet, which come with the project), "imagenet" (SqueezeNet 1.1, the mean of
             its last map) or "course" (VGG-16's fc7 as the course publishes it, no network).
-
-    Returns:
-        The encoder.
 
     Raises:
         InputError: if its weights are missing or damaged.
@@ -86,12 +83,20 @@ def encode(encoder: Encoder, images: Float[np.ndarray, "n s s 3"], *, batch_size
         `(N, D)`, on the host.
     """
     assert encoder.features_fn is not None
-    rows = []
-    for first in range(0, len(images), batch_size):
-        batch = images[first : first + batch_size]
-        filled = np.concatenate([batch, np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)])
-        rows.append(np.asarray(apply(encoder.features_fn, _unit(filled)))[: len(batch)])
-    return np.concatenate(rows)
+    parts = [np.asarray(apply(encoder.features_fn, _unit(batch))) for batch in whole_batches(images, batch_size)]
+    return np.concatenate(parts)[: len(images)]
+
+
+def whole_batches(rows: Shaped[np.ndarray, "n ..."], size: int) -> Iterator[Shaped[np.ndarray, "size ..."]]:
+    """Rows, some at a time, the last of them filled up with zeros, so that one compiled program serves all.
+
+    Example:
+        >>> [batch.tolist() for batch in whole_batches(np.ones(3), 2)]
+        [[1.0, 1.0], [1.0, 0.0]]
+    """
+    for first in range(0, len(rows), size):
+        batch = rows[first : first + size]
+        yield np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
 
 
 def _unit(images: np.ndarray) -> np.ndarray:
@@ -101,19 +106,11 @@ def _unit(images: np.ndarray) -> np.ndarray:
 
 @jax.jit
 def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
-    """`features_fn(images)`, compiled.
-
-    Args:
-        features_fn: of an `Encoder`.
-        images: `(N, size, size, 3)`, RGB in [0, 1].
-
-    Returns:
-        `(N, D)`.
-    """
+    """`features_fn(images)`, compiled."""
     return features_fn(images)
 
 
-def _of_scenes(model: Callable, logits_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+def _of_scenes(model: SceneNet, logits_fn: LogitsFn, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
     """The objects that SceneNet finds, the largest first and the others from left to right, and how they stand.
 
     An object is a cell that is surer than its neighbours. It is told by how sure that is, where it is, the
@@ -170,5 +167,5 @@ def _beside(centers: Float[Array, "n o 2"], sure: Float[Array, "n o"]) -> Float[
     return plain.reshape(len(centers), -1)
 
 
-def _of_photographs(features_fn: Callable, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+def _of_photographs(features_fn: FeaturesFn, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
     return jnp.mean(features_fn(normalize(images))[LAST_MAP], axis=(1, 2))

@@ -105,51 +105,66 @@ def main(config: Config) -> Result:
     with new_run("fooling", config, run_dir=config.run_dir) as run, progress(len(inputs.names)) as report:
         run.note(network.note)
         answers = probabilities(network, inputs.images)
-        attacks, pictures = [], []
+        attacks, pictures = list[Attack](), list[Path]()
         for i, (name, image) in enumerate(zip(*inputs, strict=True)):
             targets = np.asarray(named or far_classes(answers[i], _unseen(network, answers[i])), np.int32)
-            outcome = fooling_image(
-                network.ascent_fn,
-                normalize(np.repeat(image[None], len(targets), axis=0)),
-                targets,
-                learning_rate=config.learning_rate,
-                n_steps=config.n_steps,
-                score=margin,
-                project=ClipNormalized(),
-            )
-            fooled = to_unit(outcome.images)  # (t, h, w, c)
-            require_finite(fooled, f"the image made from {name}")
-            after = probabilities(network, fooled)  # (t, K)
-            written = probabilities(network, np.round(fooled * 255) / 255).argmax(1)
-            guesses = [top(network.class_names, row) for row in (answers[i], *after)]
-            for t, target in enumerate(targets):
-                attack = Attack(
-                    image=name,
-                    predicted=guesses[0][0][0],
-                    target=network.class_names[target],
-                    success=bool(outcome.success[t]),
-                    steps=int(outcome.steps[t]),
-                    probability=float(after[t, target]),
-                    l2=float(np.linalg.norm(fooled[t] - image)),
-                    linf=float(np.abs(fooled[t] - image).max()),
-                    success_8bit=bool(written[t] == target),
-                )
+            fooled, after, found = _fool(network, name, image, answers[i], targets, config)
+            for attack, picture in zip(found, fooled, strict=True):
                 run.log(len(attacks), {k: np.asarray([getattr(attack, k)]) for k in ("steps", "l2", "linf")})
                 attacks.append(attack)
-                write_image(run.picture(f"fooled_{len(attacks):02d}.png"), fooled[t])
+                write_image(run.picture(f"fooled_{len(attacks):02d}.png"), picture)
             sheet = figures.fooling_sheet(
                 image,
                 fooled,
-                guesses=guesses,
-                targets=[network.class_names[t] for t in targets],
-                steps=[a.steps for a in attacks[-len(targets) :]],
-                successes=[a.success for a in attacks[-len(targets) :]],
+                guesses=[top(network.class_names, row) for row in (answers[i], *after)],
+                targets=[attack.target for attack in found],
+                steps=[attack.steps for attack in found],
+                successes=[attack.success for attack in found],
             )
             pictures.append(figures.save(sheet, run.picture(file_name(i, name))))
-            report(i + 1, {"fooled": sum(a.success for a in attacks) / len(attacks)})
+            report(i + 1, {"fooled": sum(attack.success for attack in attacks) / len(attacks)})
         result = Result(run.path, network.name, tuple(attacks), tuple(pictures))
         run.finish(result)
     return result
+
+
+def _fool(
+    network: Network,
+    name: str,
+    image: Float[np.ndarray, "h w c"],
+    answer: Float[np.ndarray, " k"],
+    targets: Int[np.ndarray, " t"],
+    config: Config,
+) -> tuple[Float[np.ndarray, "t h w c"], Float[np.ndarray, "t k"], list[Attack]]:
+    """One image towards every target: pictures in [0, 1], what the network says of them, and the account."""
+    outcome = fooling_image(
+        network.ascent_fn,
+        normalize(np.repeat(image[None], len(targets), axis=0)),
+        targets,
+        learning_rate=config.learning_rate,
+        n_steps=config.n_steps,
+        score=margin,
+        project=ClipNormalized(),
+    )
+    fooled = to_unit(outcome.images)
+    require_finite(fooled, f"the image made from {name}")
+    after = probabilities(network, fooled)
+    written = probabilities(network, np.round(fooled * 255) / 255).argmax(1)
+    attacks = [
+        Attack(
+            image=name,
+            predicted=network.class_names[answer.argmax()],
+            target=network.class_names[target],
+            success=bool(outcome.success[t]),
+            steps=int(outcome.steps[t]),
+            probability=float(after[t, target]),
+            l2=float(np.linalg.norm(fooled[t] - image)),
+            linf=float(np.abs(fooled[t] - image).max()),
+            success_8bit=bool(written[t] == target),
+        )
+        for t, target in enumerate(targets)
+    ]
+    return fooled, after, attacks
 
 
 def far_classes(answer: Float[np.ndarray, " k"], among: Bool[np.ndarray, " k"] | None = None) -> Int[np.ndarray, " t"]:

@@ -21,20 +21,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments import cards, figures, gan_data, gan_features, gan_figures, gan_scores, gan_training
+from experiments import cards, figures, gan_data, gan_features, gan_figures, gan_scores, gan_training, training
 from experiments.command import command, command_line
 from experiments.gan_scores import Judge, Scores
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
 from jaxvision.errors import InputError
-from jaxvision.training import FREE, Run, new_run, resumed_run
+from jaxvision.training import Run
 
 N_SHOWN = 128  # images on the sheet
 
-# Steps and images in an update by data set and network, and of the table.
-DEFAULTS: dict[str, dict[str, int]] = {
-    "mlp": {"steps": 10_000},
-    "dcgan": {"steps": 3_000},
-    "resnet": {"steps": 3_000},
+# What each pair is trained with; for the updates in one call see `training.fit`.
+DEFAULTS = {
+    "mlp": {"steps": 10_000, "steps_per_dispatch": 50},
+    "dcgan": {"steps": 3_000, "steps_per_dispatch": 1},
+    "resnet": {"steps": 3_000, "steps_per_dispatch": 1},
 }
 
 
@@ -83,7 +83,7 @@ class Config:
     seed: int = 0
     """of weights, order and latents"""
     steps_per_dispatch: int | None = None
-    """updates in one call of the device; none: 50 (mlp), 1 (dcgan, resnet)"""
+    """updates in one call of the device; Ctrl-C is heard between calls; none: 50 (mlp), 1 (dcgan, resnet)"""
     checkpoint_every: int = 500
     """steps between checkpoints, each with a sheet of samples"""
     export: Path | None = None
@@ -114,49 +114,41 @@ class Result:
 def main(config: Config) -> Result:
     """Trains, draws and scores, or draws with a generator that is trained already.
 
-    Args:
-        config: the settings.
-
-    Returns:
-        Scores and where everything lies.
-
     Raises:
         InputError: if the settings contradict each other or files cannot be read or written.
         FloatingPointError: if a loss stops being a number; the sentence names the last good checkpoint.
     """
     if config.draw:
         return draw_only(config)
-    given, config = config, resolved(config)
-    images = gan_data.load(config.dataset, config.images)
-    features = gan_features.features_of(config.dataset)
-    judge = Judge(images, config.n_samples, features.look)
-    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
-    with open_run("gan", config, run_dir=config.run_dir) as run:
-        trained = gan_training.train(config, images, run, partial(_sheets, config, run))
-        drawn = [_samples(config, model, judge.n, index) for index, model in enumerate(trained.generators)]
+    settings = resolved(config)
+    images = gan_data.load(settings.dataset, settings.images)
+    features = gan_features.features_of(settings.dataset)
+    judge = Judge(images, settings.n_samples, features.look)
+    with training.open_run("gan", settings) as run:
+        generators, seconds = gan_training.train(settings, images, run, partial(_sheets, settings, run))
+        drawn = [_samples(settings, model, judge.n, index) for index, model in enumerate(generators)]
         scores = tuple(judge.score(samples) for samples in drawn)
-        pictures = _pictures(config, run, trained.generators[0])
-        path = run.picture("losses.png")
-        figures.save(gan_figures.losses(run.metrics(), config.replicas), path)
-        settings = gan_training.settings(config)
-        for setting, one in zip(settings, scores, strict=False):
+        pictures = _pictures(settings, run, generators[0])
+        losses = figures.save(gan_figures.losses(run.metrics(), settings.replicas), run.picture("losses.png"))
+        swept = gan_training.swept(settings)
+        for setting, one in zip(swept, scores, strict=False):
             _tell(run, gan_scores.summary([one], judge.floor), judge.n, f"{features.note}; {setting}")
-        rows = gan_scores.summary(list(scores[:1] if settings else scores), judge.floor)
-        if not settings:
+        rows = gan_scores.summary(list(scores[:1] if swept else scores), judge.floor)
+        if not swept:
             _tell(run, rows, judge.n, features.note)
         result = Result(
             run_dir=run.path,
-            pictures=(*pictures, path),
+            pictures=(*pictures, losses),
             scores=scores,
             floor=judge.floor,
             shares=scores[0].shares,
-            seconds=trained.seconds,
+            seconds=seconds,
         )
         run.finish(result)
-    if config.export is not None:
-        first = TrainedGenerator(trained.generators[0], config.network, config.latent_dim, images.shape, config.dataset)
-        save_generator(config.export, first, {"objective": config.objective})
-        _write_card(config, given, rows, features.note, trained.seconds)
+    if settings.export is not None:
+        first = TrainedGenerator(generators[0], settings.network, settings.latent_dim, images.shape, settings.dataset)
+        save_generator(settings.export, first, {"objective": settings.objective})
+        _write_card(settings, config, rows, features.note, seconds)
     return result
 
 
@@ -173,7 +165,7 @@ def draw_only(config: Config) -> Result:
         latent_dim=trained.latent_dim,
         dataset=trained.dataset or config.dataset,
     )
-    with new_run("gan", config, run_dir=config.run_dir) as run:
+    with training.open_run("gan", config) as run:
         pictures = _pictures(config, run, trained.model, config.draw)
         shares = ()
         if trained.dataset in gan_data.DIGITS:
@@ -184,14 +176,8 @@ def draw_only(config: Config) -> Result:
     return result
 
 
-def resolved(config: Config) -> Config:
-    """The settings with every None that means a default replaced, after a look at whether they can work.
-
-    Args:
-        config: as given on the command line.
-
-    Returns:
-        What `config.json` holds.
+def resolved(config: Config) -> Any:
+    """A `Config` with every None that means a default replaced (hence Any), after a look at whether it can work.
 
     Raises:
         InputError: if a number is out of range, or settings contradict each other.
@@ -201,7 +187,6 @@ def resolved(config: Config) -> Config:
         (10.0,)
     """
     defaults = gan_training.defaults(config.objective, config.penalty)
-    dispatch = {"steps_per_dispatch": 50 if config.network == "mlp" else 1}  # see `training.fit`
     if config.gp_weight and defaults["penalty"] is None:
         raise InputError(
             f"--gp-weight is of no use to {config.objective}, which has no penalty: leave it out, or choose a --penalty"
@@ -209,22 +194,22 @@ def resolved(config: Config) -> Config:
     if (config.images is None) == (config.dataset == "folder"):
         raise InputError("--dataset folder and --images FOLDER belong together: give both, or neither")
     gan_training.require_shape(config.network, gan_data.SHAPES[config.dataset])
-    given = {name: value for name, value in vars(config).items() if value not in (None, ())}
-    config = dataclasses.replace(config, **(dispatch | DEFAULTS[config.network] | defaults | given))
-    least = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
-    for name in ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "checkpoint_every", *least):
-        value, bound = getattr(config, name), least.get(name, 1)
+    settings = training.filled(config, DEFAULTS[config.network] | defaults)
+    counts = ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "steps_per_dispatch", "checkpoint_every")
+    others = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
+    for name, bound in (dict.fromkeys(counts, 1) | others).items():
+        value = getattr(settings, name)
         below_one = name in ("beta1", "beta2", "ema_decay")
         for number in value if isinstance(value, tuple) else (value,):
             if not np.isfinite(number) or number < bound or (below_one and number >= 1):
                 end = " and below 1" if below_one else ""
                 raise InputError(f"--{name.replace('_', '-')} must be {bound} or more{end}, got {number}")
-        if isinstance(value, tuple) and len(value) not in (1, config.replicas):
+        if isinstance(value, tuple) and len(value) not in (1, settings.replicas):
             raise InputError(
-                f"--{name.replace('_', '-')} must be one number, or one for each of --replicas {config.replicas}, "
+                f"--{name.replace('_', '-')} must be one number, or one for each of --replicas {settings.replicas}, "
                 f"got {len(value)}"
             )
-    return config
+    return settings
 
 
 def _samples(config: Config, model: Any, n: int, replica: int = 0) -> np.ndarray:
@@ -253,21 +238,20 @@ def _tell(run: Run, rows: list[tuple[str, str, str]], n: int, note: str) -> None
     run.note(f"in {note}")
 
 
-def _write_card(config: Config, given: Config, rows: list[tuple[str, str, str]], note: str, seconds: float) -> None:
-    assert config.export is not None
-    shape = gan_data.SHAPES[config.dataset]
-    look = "RGB" if shape == gan_data.COLOUR else "ink bright" if config.dataset in gan_data.DIGITS else "ground dark"
-    penalty = f", penalty {config.penalty} {config.gp_weight[0]:g}" if config.penalty else ""
+def _write_card(settings: Any, config: Config, rows: list[tuple[str, str, str]], note: str, seconds: float) -> None:
+    shape = gan_data.SHAPES[settings.dataset]
+    look = "RGB" if shape == gan_data.COLOUR else "ink bright" if settings.dataset in gan_data.DIGITS else "ground dark"
+    penalty = f", penalty {settings.penalty} {settings.gp_weight[0]:g}" if settings.penalty else ""
     cards.table(
-        config.export,
-        f"{config.network.upper()} generator on {config.dataset}, {config.objective}",
+        settings.export,
+        f"{settings.network.upper()} generator on {settings.dataset}, {settings.objective}",
         {
-            "command": f"`{command_line('gan', given)}`",
-            "latents": f"{config.latent_dim}, uniform in [-1, 1)",
+            "command": f"`{command_line('gan', config)}`",
+            "latents": f"{settings.latent_dim}, uniform in [-1, 1)",
             "images": f"`(N, {', '.join(map(str, shape))})`, in [-1, 1], {look}",
-            "training": f"{config.steps} steps of {config.batch_size} images, {config.n_critic} critic updates each, "
-            f"Adam {config.learning_rate[0]:g} ({config.beta1:g}, {config.beta2:g}){penalty}, average of the weights "
-            f"with {config.ema_decay:g}, seed {config.seed}",
+            "training": f"{settings.steps} steps of {settings.batch_size} images, {settings.n_critic} critic updates "
+            f"each, Adam {settings.learning_rate[0]:g} ({settings.beta1:g}, {settings.beta2:g}){penalty}, average of "
+            f"the weights with {settings.ema_decay:g}, seed {settings.seed}",
             "weights": "one byte each, a scale for each output; scored before that rounding",
             "scores": f"in {note}",
             **{name: f"{mean} (real images: {floor})" for name, mean, floor in rows},

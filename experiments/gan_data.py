@@ -12,16 +12,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from jaxvision.data import (
-    CIFAR10_CLASS_NAMES,
-    FASHION_MNIST_CLASS_NAMES,
-    cifar10,
-    fashion_mnist,
-    find_images,
-    mnist,
-    read_image,
-    resize_image,
-)
+from jaxvision.data import cifar10, fashion_mnist, find_images, mnist, read_image, resize_image
 from jaxvision.errors import InputError
 from jaxvision.training import shuffled
 
@@ -30,7 +21,6 @@ Shape = tuple[int, int, int]  # height, width, channels
 GREY, COLOUR = (28, 28, 1), (32, 32, 3)
 SHAPES: dict[str, Shape] = {"digits": GREY, "mnist": GREY, "fashion_mnist": GREY, "cifar10": COLOUR, "folder": COLOUR}
 DIGITS = ("digits", "mnist")  # whose classes LeNet knows
-DIGIT_NAMES = tuple("0123456789")
 LEAST = 100  # images in a folder: fewer than ten held out would measure nothing
 
 
@@ -40,12 +30,10 @@ class Images(NamedTuple):
     Attributes:
         train: `(n, h, w, c)`, 0 to 255; of digits and clothes 0 is the ground.
         held_out: `(m, h, w, c)`, never trained on.
-        classes: what the classes are called; of a folder there are none.
     """
 
     train: UInt8[np.ndarray, "n h w c"]
     held_out: UInt8[np.ndarray, "m h w c"]
-    classes: tuple[str, ...]
 
     @property
     def shape(self) -> Shape:
@@ -70,22 +58,19 @@ def load(dataset: str, folder: Path | None = None) -> Images:
     Raises:
         InputError: if files are missing, damaged or too few, or scikit-learn is not installed.
     """
-    if dataset == "mnist":
-        return Images(mnist("train")[0], mnist("test")[0], DIGIT_NAMES)
-    if dataset == "fashion_mnist":
-        return Images(fashion_mnist("train")[0], fashion_mnist("test")[0], FASHION_MNIST_CLASS_NAMES)
-    if dataset == "cifar10":
-        return Images(cifar10("train")[0], cifar10("test")[0], CIFAR10_CLASS_NAMES)
+    published = {"mnist": mnist, "fashion_mnist": fashion_mnist, "cifar10": cifar10}
+    if dataset in published:
+        return Images(*(published[dataset](split)[0] for split in ("train", "test")))
     if dataset == "folder":
         if folder is None:
             raise InputError("--dataset folder needs to know which: give --images FOLDER")
-        return _split(_of_folder(folder), 10, ())
-    return _split(_small_digits(), 5, DIGIT_NAMES)
+        return _split(_of_folder(folder), 10)
+    return _split(_small_digits(), 5)
 
 
-def _split(images: UInt8[np.ndarray, "n h w c"], every: int, classes: tuple[str, ...]) -> Images:
+def _split(images: UInt8[np.ndarray, "n h w c"], every: int) -> Images:
     held_out = np.arange(len(images)) % every == 0
-    return Images(images[~held_out], images[held_out], classes)
+    return Images(images[~held_out], images[held_out])
 
 
 def _of_folder(folder: Path) -> UInt8[np.ndarray, "n h w 3"]:
@@ -142,13 +127,17 @@ def batches(
     Returns:
         `step -> (images,)`, `(r, n_critic, batch_size, h, w, c)` in [-1, 1].
     """
-    function = partial(_batch, n_critic=n_critic, batch_size=batch_size)
-    return Partial(function, jnp.asarray(images), keys)
+    return Partial(partial(_batch, n_critic=n_critic, batch_size=batch_size), jnp.asarray(images), keys)
 
 
 def signed(images: UInt8[Array, "*n h w c"]) -> Float[Array, "*n h w c"]:
     """0 to 255 as -1 to 1, the range of a generator's tanh."""
     return images.astype(jnp.float32) / 127.5 - 1
+
+
+def unsigned(images: Float[Array, "*n h w c"]) -> UInt8[Array, "*n h w c"]:
+    """-1 to 1 as 0 to 255."""
+    return jnp.round((images + 1) * 127.5).astype(jnp.uint8)
 
 
 def _batch(images: Array, keys: Array, step: Array, *, n_critic: int, batch_size: int) -> tuple[Array]:

@@ -11,13 +11,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from experiments import gan_data
-from experiments.networks import load_network
+from experiments.networks import CHECKPOINTS, load_network
 from jaxvision.backbones import inception_v3_fid, lenet
 from jaxvision.errors import InputError
 from jaxvision.pixels import fid_images, normalize, resize
 from jaxvision.weights import WEIGHTS
 
-LENET = Path(__file__).resolve().parents[1] / "checkpoints" / "lenet_mnist.safetensors"
+LENET = CHECKPOINTS / "lenet_mnist.safetensors"
 BATCH = 500
 INCEPTION_BATCH = 100  # of 299 x 299 pixels
 SCENES_SIDE = 64
@@ -57,10 +57,11 @@ def features_of(dataset: str) -> Features:
         return _of_inception(weights) if weights.exists() else _of_scenes()
     if not LENET.exists():
         raise InputError(f"{LENET} is missing: python -m experiments.train_classifier --dataset mnist makes it")
-    look = partial(_by_batch, _lenet, lenet(LENET))
+    model = lenet(LENET)
     if dataset in gan_data.DIGITS:
-        return Features(look, "features and classes of a network of digits (LeNet)")
-    return Features(partial(_without_logits, look), "features of a network of digits (LeNet): compare runs, not papers")
+        return Features(partial(_by_batch, _lenet, model), "features and classes of a network of digits (LeNet)")
+    note = "features of a network of digits (LeNet): compare runs, not papers"
+    return Features(partial(_by_batch, _lenet_features, model), note)
 
 
 def _of_inception(weights: Path) -> Features:
@@ -78,21 +79,26 @@ def _of_scenes() -> Features:
 
 
 def _by_batch(
-    function: Callable, model: Any, images: UInt8[np.ndarray, "n h w c"], *, batch: int = BATCH
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    model: Any,
+    images: UInt8[np.ndarray, "n h w c"],
+    *,
+    batch: int = BATCH,
 ) -> tuple[Any, Any]:
     parts = [function(model, images[first : first + batch]) for first in range(0, len(images), batch)]
     features, logits = zip(*parts, strict=True)
     return np.concatenate(features), None if logits[0] is None else np.concatenate(logits)
 
 
-def _without_logits(look: Look, images: UInt8[np.ndarray, "n h w c"]) -> tuple[Any, None]:
-    return look(images)[0], None
-
-
 @jax.jit
 def _lenet(model: Any, images: Any) -> tuple[Any, Any]:
     logits, activations = model(jnp.asarray(images).astype(jnp.float32) / 255)
     return activations["relu3"], logits
+
+
+@jax.jit
+def _lenet_features(model: Any, images: Any) -> tuple[Any, None]:
+    return _lenet(model, images)[0], None
 
 
 @jax.jit

@@ -7,12 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments import figures
+from experiments.gan_data import unsigned
+from experiments.training_figures import smoothed
 from jaxvision import gan
 from jaxvision.files import atomic_write
 
@@ -28,9 +30,6 @@ def tiled(images: UInt8[np.ndarray, "n h w c"], columns: int) -> Image.Image:
     Args:
         images: 0 to 255, grey or RGB.
         columns: images in a row.
-
-    Returns:
-        One picture, grey or RGB as they are.
 
     Example:
         >>> tiled(np.zeros((3, 28, 28, 1), np.uint8), 2).size
@@ -56,25 +55,15 @@ def write_walk(path: Path, generator: Any, *, latent_dim: int, seed: int) -> Pat
     """Writes images that turn into each other and back to the first, as a GIF.
 
     Each goes round its own polygon of latents, along straight lines, slower near the corners.
-
-    Args:
-        path: the file.
-        generator: `latents -> images`.
-        latent_dim: numbers that an image begins with.
-        seed: of the latents.
-
-    Returns:
-        `path`.
     """
     corners = gan.uniform_latents(jax.random.key(seed), WALKERS * STOPS, latent_dim).reshape(WALKERS, STOPS, latent_dim)
     share = (1 - jnp.cos(jnp.linspace(0, jnp.pi, FRAMES, endpoint=False))) / 2  # slow, fast, slow
-    draw = jax.jit(lambda generator, latents: generator(latents))
+    draw = jax.jit(lambda generator, latents: unsigned(generator(latents)))
     frames = []
     for stop in range(STOPS):
         here, there = corners[:, stop], corners[:, (stop + 1) % STOPS]
         for moment in share:
-            images = np.asarray(draw(generator, (1 - moment) * here + moment * there))
-            frames.append(tiled(((images + 1) * 127.5).round().astype(np.uint8), 10))
+            frames.append(tiled(np.asarray(draw(generator, (1 - moment) * here + moment * there)), 10))
     frames = frames if frames[0].mode == "L" else _paletted(frames, FRAMES)
     with atomic_write(path) as stream:
         frames[0].save(stream, "gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
@@ -93,30 +82,17 @@ def _paletted(frames: list[Image.Image], every: int) -> list[Image.Image]:
 
 @rc_context(figures.STYLE)
 def losses(metrics: list[dict[str, int | float]], n_replicas: int) -> Figure:
-    """Losses and mean scores of both networks over the training; a line for each replica, smoothed over 2 %.
-
-    Args:
-        metrics: one dictionary per step.
-        n_replicas: how many trainings there are.
-
-    Returns:
-        The figure.
-    """
+    """Losses and mean scores of both networks over the training; a line for each replica, smoothed over 2 %."""
     figure = Figure(figsize=(7.0, 2.6), layout="constrained")
-    steps, width = np.asarray([row["step"] for row in metrics]), max(1, len(metrics) // 50)
     panels: Sequence[tuple[str, dict[str, str]]] = (
         ("losses", {"critic_loss": "critic", "generator_loss": "generator"}),
         ("mean scores of the critic", {"real": "real images", "fake": "generated"}),
     )
     for axis, (title, lines) in zip(figure.subplots(1, 2), panels, strict=True):
-        for (name, label), colour in zip(lines.items(), (figures.BLUE, figures.ORANGE), strict=True):
+        for (name, named), colour in zip(lines.items(), (figures.BLUE, figures.ORANGE), strict=True):
             for index in range(n_replicas):
-                values = _smooth(np.asarray([row[f"{index}/{name}"] for row in metrics]), width)
-                axis.plot(steps[width - 1 :], values, color=colour, lw=1, label=None if index else label)
+                label = None if index else named
+                axis.plot(*smoothed(metrics, f"{index}/{name}"), color=colour, lw=1, label=label)
         axis.set(title=title, xlabel="step")
         axis.legend(frameon=False)
     return figure
-
-
-def _smooth(values: Float[np.ndarray, " n"], width: int) -> Float[np.ndarray, " m"]:
-    return np.convolve(values, np.full(width, 1 / width), "valid")

@@ -1,6 +1,7 @@
 """How well generated images agree with real ones, in the features of a network."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from experiments.gan_data import Images, signed
+from experiments.gan_data import Images, signed, unsigned
 from experiments.gan_features import BATCH, Look
 from jaxvision import gan
 from jaxvision.metrics.generative import (
@@ -46,10 +47,6 @@ class Scores:
     """of the classes, as the network names them; none likewise"""
     nearest: float
     """median distance to the closest training image over that of held-out images; far below 1 means learned by heart"""
-
-    def lines(self) -> list[str]:
-        """What to tell the reader."""
-        return [f"{name}: {value:.3g}" for name, value in vars(self).items() if isinstance(value, float)]
 
 
 class Judge:
@@ -110,8 +107,8 @@ def summary(scores: list[Scores], floor: Scores) -> list[tuple[str, str, str]]:
         if value in (None, ()):
             continue
         if name == "shares":
-            least, most = (f(share for one in scores for share in one.shares) for f in (min, max))
-            rows.append(("shares of classes, %", f"{100 * least:.1f} to {100 * most:.1f}", _range(floor.shares)))
+            shares = [share for one in scores for share in one.shares]
+            rows.append(("shares of classes, %", _range(shares), _range(floor.shares)))
         else:
             rows.append((name.replace("_", " "), interval([getattr(one, name) for one in scores]), f"{value:.3g}"))
     return rows
@@ -131,7 +128,7 @@ def interval(values: list[float]) -> str:
     return f"{mean} ± {factor * statistics.stdev(values) / len(values) ** 0.5:.2g}"
 
 
-def _range(shares: tuple[float, ...]) -> str:
+def _range(shares: Sequence[float]) -> str:
     return f"{100 * min(shares):.1f} to {100 * max(shares):.1f}"
 
 
@@ -141,6 +138,5 @@ def _flat(images: np.ndarray) -> Float[np.ndarray, "n d"]:
 
 @partial(jax.jit, static_argnames="dim")
 def _draw(generator: Any, key: Any, first: Any, *, dim: int) -> Any:
-    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(first + jnp.arange(BATCH))
-    images = generator(gan.uniform_latents(keys, BATCH, dim))
-    return jnp.round((images + 1) * 127.5).astype(jnp.uint8)
+    keys = jax.vmap(partial(jax.random.fold_in, key))(first + jnp.arange(BATCH))
+    return unsigned(generator(gan.uniform_latents(keys, BATCH, dim)))

@@ -1,6 +1,5 @@
 """The pairs of networks of `experiments.gan`, what they play for, and their training, several seeds side by side."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,13 +8,17 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jaxtyping import Array, Float
 
-from experiments import gan_data
+from experiments import gan_data, training
 from experiments.gan_data import GREY, Images, Shape
 from jaxvision import gan
 from jaxvision.errors import InputError
 from jaxvision.gan.step import Penalty
-from jaxvision.training import Run, fit
+from jaxvision.signatures import Generator
+from jaxvision.training import Run
+
+Generators = tuple[Generator, ...]  # one for each replica
 
 RESNET_WIDTH = 64  # of 256 and 128 in the papers, a step of which takes far longer
 
@@ -35,7 +38,7 @@ class Game(NamedTuple):
     defaults: dict[str, Any]
     penalty: str | None = None
     spectral: bool = False
-    project: Callable | None = None
+    project: Callable[[Any], Any] | None = None
 
 
 # Each takes (critic, real, fake, key), and its paper's weight. R1's, with its factor of one half, is 5 there.
@@ -76,7 +79,7 @@ class PaddedCritic(nnx.Module):
     def __init__(self, critic: gan.ResNetCritic):
         self.critic = critic
 
-    def __call__(self, images):
+    def __call__(self, images: Float[Array, "n 28 28 c"]) -> Float[Array, " n"]:
         """Scores `(N,)` of images `(N, 28, 28, C)`."""
         return self.critic(jnp.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=-1.0))
 
@@ -84,7 +87,9 @@ class PaddedCritic(nnx.Module):
 class CroppedGenerator(gan.ResNetGenerator):
     """A generator of 32 x 32 pixels of which the inner 28 x 28 are kept."""
 
-    def draw(self, latents, labels, normalize):
+    def draw(
+        self, latents: Array, labels: Array | None, normalize: Callable[[str, Array], Array]
+    ) -> Float[Array, "n 28 28 c"]:
         """Images `(N, 28, 28, C)`."""
         return super().draw(latents, labels, normalize)[:, 2:-2, 2:-2]
 
@@ -125,19 +130,7 @@ def require_shape(network: str, shape: Shape) -> None:
         raise InputError(f"the images are {size}: --network resnet draws sides of 28 or 32, grey or RGB")
 
 
-class Trained(NamedTuple):
-    """What a training gives.
-
-    Attributes:
-        generators: one averaged generator for each replica.
-        seconds: wall time.
-    """
-
-    generators: tuple[Any, ...]
-    seconds: float
-
-
-def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any, ...]], None]) -> Trained:
+def train(config: Any, images: Images, run: Run, show: Callable[[int, Generators], None]) -> tuple[Generators, float]:
     """Trains `config.replicas` pairs until `config.steps`.
 
     Args:
@@ -147,13 +140,12 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any,
         show: called with the step and the averaged generators after each checkpoint.
 
     Returns:
-        The generators, and how long it took.
+        The averaged generator of each replica, and how many seconds it took.
     """
     game = GAMES[config.objective]
-    swept = bool(settings(config))
-    keys = [jax.random.key(config.seed + index * (not swept)) for index in range(config.replicas)]
+    one_seed = bool(swept(config))
+    keys = [jax.random.key(config.seed + index * (not one_seed)) for index in range(config.replicas)]
     state = gan.replicas([_start(config, images.shape, index, key) for index, key in enumerate(keys)])
-    state = run.restore(state) if config.resume else state
     step_fn = gan.alternating_step(
         game.objective,
         _optimizers(config, 0),  # each replica's rate is in its state
@@ -163,27 +155,26 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, tuple[Any,
         decay=config.ema_decay,
         project=game.project,
     )
-    began = time.monotonic()
-    state = fit(
+    state, seconds = training.trained(
+        config,
+        run,
+        state,
         # Linear layers side by side are one larger product; kernels side by side would be a grouped convolution.
         gan.replicated_step(step_fn, vectorize=config.network == "mlp"),
-        state,
         gan_data.batches(images.train, jnp.stack(keys), n_critic=config.n_critic, batch_size=config.batch_size),
         n_steps=config.steps,
         steps_per_dispatch=config.steps_per_dispatch,
-        run=run,
-        checkpoint_every=config.checkpoint_every,
         after_checkpoint=lambda state: show(int(state.step), averaged(state)),
     )
-    return Trained(averaged(state), time.monotonic() - began)
+    return averaged(state), seconds
 
 
-def averaged(state: gan.Replicas) -> tuple[Any, ...]:
+def averaged(state: gan.Replicas) -> Generators:
     """The averaged generator of each replica."""
     return tuple(gan.replica(state, index).averaged for index in range(len(state.states.step)))
 
 
-def settings(config: Any) -> list[str]:
+def swept(config: Any) -> list[str]:
     """What the replicas differ in where it is not their seeds: a phrase for each, or nothing.
 
     Args:
@@ -192,9 +183,9 @@ def settings(config: Any) -> list[str]:
     Returns:
         Such as ["gp_weight 1", "gp_weight 10"].
     """
-    swept = [name for name in ("learning_rate", "gp_weight") if len(getattr(config, name)) > 1]
-    numbers = zip(*(getattr(config, name) for name in swept), strict=True)
-    return [", ".join(f"{name} {value:g}" for name, value in zip(swept, row, strict=True)) for row in numbers]
+    names = [name for name in ("learning_rate", "gp_weight") if len(getattr(config, name)) > 1]
+    numbers = zip(*(getattr(config, name) for name in names), strict=True)
+    return [", ".join(f"{name} {value:g}" for name, value in zip(names, row, strict=True)) for row in numbers]
 
 
 def _of(values: tuple[float, ...], index: int) -> float:

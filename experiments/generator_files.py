@@ -9,11 +9,12 @@ import numpy as np
 
 from experiments import gan_training
 from experiments.gan_data import GREY, Shape
+from experiments.networks import CHECKPOINTS
+from experiments.training import load_exported
 from jaxvision import weights
 from jaxvision.backbones import load_state_dict, state_dict
-from jaxvision.errors import InputError
 
-EMBEDDED = Path(__file__).resolve().parents[1] / "checkpoints" / "generator_mnist.safetensors"
+EMBEDDED = CHECKPOINTS / "generator_mnist.safetensors"
 SCALE = ".scale"  # of a kernel's outputs, under the kernel's name with this behind it
 
 
@@ -69,36 +70,19 @@ def save_generator(file: Path, generator: TrainedGenerator, about: dict[str, str
 def load_generator(file: Path) -> TrainedGenerator:
     """The generator of a file.
 
-    Args:
-        file: of `save_generator`.
-
-    Returns:
-        The generator.
-
     Raises:
         InputError: if the file is missing, damaged or of another kind.
     """
-    if not file.exists():
-        raise InputError(
-            f"{file} is not there: train a generator with python -m experiments.gan --export FILE, and give it as "
-            "--generator FILE"
-        )
-    tensors = weights.load(file)
-    about = weights.metadata(file)
-    if about.get("kind") != "generator":
-        raise InputError(
-            f"{file} holds no generator ({', '.join(list(tensors)[:3])}, ...): give a file that "
-            "python -m experiments.gan --export FILE wrote"
-        )
+    about, tensors = load_exported(file, "generator", "gan")
     network, latent_dim = about["network"], int(about["latent_dim"])
     # Files of the first days do not state the shape: they draw grey images of 28 x 28.
-    height, width, channels = map(int, about["shape"].split(" x ")) if "shape" in about else GREY
+    height, width, channels = map(int, about.get("shape", "28 x 28 x 1").split(" x "))
+    shape = (height, width, channels)
     kernels = {
         name: tensors[name] * tensors[name + SCALE] if name + SCALE in tensors else tensors[name]
         for name in tensors
         if not name.endswith(SCALE)
     }
-    shape = (height, width, channels)
     empty = jax.eval_shape(lambda: gan_training.generator(network, latent_dim, jax.random.key(0), shape))
     model = load_state_dict(empty, kernels, source=str(file))
     return TrainedGenerator(model, network, latent_dim, shape, about.get("dataset", ""))

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from experiments.networks import Network
 from jaxvision.data import mnist, read_images, samples, scene_batch, split_key
 from jaxvision.errors import InputError
 from jaxvision.pixels import denormalize, normalize
+from jaxvision.signatures import LogitsFn
 
 BATCH = 8  # pictures in one dispatch: memory stays small however many there are
 
@@ -114,7 +115,7 @@ def file_name(number: int, name: str) -> str:
     return f"{number + 1:02d}_{re.sub(r'[^A-Za-z0-9-]+', '_', name)[:60]}.png"
 
 
-def to_unit(images: Float[jax.Array, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
+def to_unit(images: Float[Array, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
     """Normalised images as pictures in [0, 1] on the host; what lies outside is clipped."""
     return np.clip(np.asarray(denormalize(images)), 0, 1)
 
@@ -156,5 +157,5 @@ def require_finite(values: np.ndarray, what: str) -> None:
 
 
 @jax.jit
-def _softmax(logits_fn, images):
+def _softmax(logits_fn: LogitsFn, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
     return jax.nn.softmax(jnp.asarray(logits_fn(images)), axis=-1)

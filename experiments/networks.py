@@ -4,7 +4,7 @@ import functools
 import importlib.util
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -18,6 +18,8 @@ from jaxtyping import Array, Float
 
 from jaxvision import weights as published
 from jaxvision.backbones import (
+    VGG,
+    LeNet,
     SqueezeNet,
     features_fn,
     lenet,
@@ -31,8 +33,10 @@ from jaxvision.data import SCENE_CLASS_NAMES
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, home, offline
 from jaxvision.pixels import denormalize
+from jaxvision.signatures import FeaturesFn, LogitsFn
 
-SCENES = Path(__file__).resolve().parents[1] / "checkpoints" / "squeezenet_scenes.safetensors"
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"  # networks that this project trained itself
+SCENES = CHECKPOINTS / "squeezenet_scenes.safetensors"
 PATIENCE = 4.0  # seconds: a machine without network must not keep its reader waiting
 
 
@@ -55,15 +59,15 @@ class Network:
     """
 
     name: str
-    logits_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
+    logits_fn: LogitsFn
     class_names: tuple[str, ...]
     image_size: int
     note: str
     samples: str
     weights: str
-    ascent_fn: Callable[[Float[Array, "n h w c"]], Float[Array, "n k"]]
-    features_fn: Callable[[Float[Array, "n h w c"]], dict[str, Array]]
-    painting_fn: Callable[[Float[Array, "n h w c"]], dict[str, Array]]
+    ascent_fn: LogitsFn
+    features_fn: FeaturesFn
+    painting_fn: FeaturesFn
 
 
 def load_network(weights: str = "auto") -> Network:
@@ -73,9 +77,6 @@ def load_network(weights: str = "auto") -> Network:
         weights: "auto", ImageNet's SqueezeNet where it is at hand or can be had, else the embedded scenes network;
             "imagenet"; "scenes"; or a safetensors file with torchvision's parameter names of a SqueezeNet or VGG,
             or the names of this project's LeNet.
-
-    Returns:
-        The network; `note` says which it is and why.
 
     Raises:
         InputError: if there is no such file, or its parameters are of no network known here.
@@ -103,20 +104,8 @@ def _auto() -> Network:
 
 
 def _imagenet(why: str) -> Network:
-    model = squeezenet1_1(weights="imagenet")
-    logits = logits_fn(model)
-    return Network(
-        name="SqueezeNet 1.1, ImageNet",
-        logits_fn=logits,
-        class_names=_imagenet_names(),
-        image_size=224,
-        note=f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}.",
-        samples="photographs",
-        weights="imagenet",
-        ascent_fn=logits,
-        features_fn=features_fn(model),
-        painting_fn=features_fn(with_replicated_edges(model)),
-    )
+    note = f"SqueezeNet 1.1 as torchvision publishes it, trained on ImageNet's 1000 classes; {why}."
+    return _network("SqueezeNet 1.1, ImageNet", squeezenet1_1(weights="imagenet"), 1000, note, "imagenet")
 
 
 def _scenes(why: str) -> Network:
@@ -125,19 +114,8 @@ def _scenes(why: str) -> Network:
             f"{SCENES} is missing: train the network with python -m experiments.train_classifier, "
             "or choose another with --weights imagenet or --weights FILE"
         )
-    model = squeezenet1_1(weights=SCENES)
-    return Network(
-        name="SqueezeNet 1.1, scenes",
-        logits_fn=logits_fn(model),
-        class_names=SCENE_CLASS_NAMES,
-        image_size=64,
-        note=f"SqueezeNet 1.1 trained by this project on procedural scenes, 64 coloured shapes; {why}.",
-        samples="scenes",
-        weights="scenes",
-        ascent_fn=Partial(_log_probabilities, model),
-        features_fn=features_fn(model),
-        painting_fn=features_fn(with_replicated_edges(model)),
-    )
+    note = f"SqueezeNet 1.1 trained by this project on procedural scenes, 64 coloured shapes; {why}."
+    return _network("SqueezeNet 1.1, scenes", squeezenet1_1(weights=SCENES), 64, note, "scenes")
 
 
 def _from_file(path: Path) -> Network:
@@ -147,7 +125,7 @@ def _from_file(path: Path) -> Network:
             "parameter names"
         )
     tensors = published.load(path)
-    found = _recognise(tensors)
+    found = next((known for known in _KNOWN if {*known[2:]} <= set(tensors)), None)
     if found is None:
         raise InputError(
             f"{path} holds parameters of no network known here ({', '.join(list(tensors)[:3])}, ...): "
@@ -156,52 +134,48 @@ def _from_file(path: Path) -> Network:
     damaged = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if damaged:
         raise InputError(f"{path} holds values that are not finite (in {damaged[0]}): train or download it again")
-    name, build, last = found
+    name, build, _, last = found
     n_classes = len(tensors[last])
-    model = build(weights=path)
-    logits = Partial(_grey_logits, logits_fn(model)) if name == "LeNet" else logits_fn(model)
+    note = f"{name} with {n_classes} classes, read from {path} as asked for by name."
+    return _network(f"{name}, {path.name}", build(weights=path), n_classes, note, str(path))
+
+
+# What files are recognised as: a name, a constructor, a parameter that tells it from those below, its last bias.
+_KNOWN: tuple[tuple[str, Callable[..., SqueezeNet | VGG | LeNet], str, str], ...] = (
+    ("SqueezeNet 1.1", squeezenet1_1, "features.3.squeeze.weight", "classifier.1.bias"),
+    ("VGG-19", vgg19, "features.34.weight", "classifier.6.bias"),
+    ("VGG-16", vgg16, "features.28.weight", "classifier.6.bias"),
+    ("LeNet", lenet, "conv1.weight", "fc2.bias"),
+)
+
+
+def _network(name: str, model: SqueezeNet | VGG | LeNet, n_classes: int, note: str, weights: str) -> Network:
+    """The network with all its functions; what no file of weights tells is guessed by the number of classes."""
+    logits = Partial(_grey_logits, logits_fn(model)) if isinstance(model, LeNet) else logits_fn(model)
     # ImageNet's thousand scores are never all zero around a picture, so that the published rule holds as it is.
-    dead_ends = name.startswith("SqueezeNet") and n_classes < 1000
-    class_names, size, samples = _guess(name, n_classes)
+    dead_ends = isinstance(model, SqueezeNet) and n_classes < 1000
+    if n_classes == len(SCENE_CLASS_NAMES):
+        class_names, size, samples = SCENE_CLASS_NAMES, 64, "scenes"
+    elif isinstance(model, LeNet):
+        class_names, size, samples = tuple(map(str, range(n_classes))), 28, "digits"
+    else:
+        numbered = tuple(f"class {i}" for i in range(n_classes))
+        class_names, size, samples = _imagenet_names() if n_classes == 1000 else numbered, 224, "photographs"
     return Network(
-        name=f"{name}, {path.name}",
+        name=name,
         logits_fn=logits,
         class_names=class_names,
         image_size=size,
-        note=f"{name} with {n_classes} classes, read from {path} as asked for by name.",
+        note=note,
         samples=samples,
-        weights=str(path),
+        weights=weights,
         ascent_fn=Partial(_log_probabilities, model) if dead_ends else logits,
         features_fn=features_fn(model),
         painting_fn=features_fn(with_replicated_edges(model)),
     )
 
 
-def _recognise(tensors: Mapping[str, np.ndarray]) -> tuple[str, Callable, str] | None:
-    """What is called like this: its name, its constructor and its last bias."""
-    names = set(tensors)
-    if {"features.3.squeeze.weight", "classifier.1.bias"} <= names:
-        return "SqueezeNet 1.1", squeezenet1_1, "classifier.1.bias"
-    if {"features.34.weight", "classifier.6.bias"} <= names:  # VGG-19's last convolution
-        return "VGG-19", vgg19, "classifier.6.bias"
-    if {"features.28.weight", "classifier.6.bias"} <= names:
-        return "VGG-16", vgg16, "classifier.6.bias"
-    if {"conv1.weight", "fc2.bias"} <= names:
-        return "LeNet", lenet, "fc2.bias"
-    return None
-
-
-def _guess(name: str, n_classes: int) -> tuple[tuple[str, ...], int, str]:
-    """Class names, image size and kind of samples, which no file of weights tells, by network and number of classes."""
-    if n_classes == len(SCENE_CLASS_NAMES):
-        return SCENE_CLASS_NAMES, 64, "scenes"
-    if name == "LeNet":
-        return tuple(map(str, range(n_classes))), 28, "digits"
-    names = _imagenet_names() if n_classes == 1000 else tuple(f"class {i}" for i in range(n_classes))
-    return names, 224, "photographs"
-
-
-def _grey_logits(model: Callable, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
+def _grey_logits(model: LogitsFn, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
     """LeNet reads grey values in [0, 1]: the same pictures and steps as for every network, seen through its eyes."""
     return model(jnp.mean(denormalize(images), axis=-1, keepdims=True))
 

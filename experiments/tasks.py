@@ -41,9 +41,6 @@ def scenes(batch_size: int, seed: int) -> Task:
     Args:
         batch_size: training images in a batch.
         seed: of the training scenes; the held-out ones are the same for every training.
-
-    Returns:
-        The task.
     """
     return Task(
         SCENE_CLASS_NAMES,
@@ -60,9 +57,6 @@ def digits(batch_size: int, seed: int) -> Task:
     Args:
         batch_size: training images in a batch.
         seed: of order and distortion.
-
-    Returns:
-        The task.
 
     Raises:
         InputError: if the files are neither in `JAXVISION_HOME` nor to be had.

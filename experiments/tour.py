@@ -72,7 +72,7 @@ def main(config: Config) -> Result:
     """
     begun = time.perf_counter()
     network = load_network(config.weights)
-    page, shown = config.run_dir / "index.html", []
+    page, shown = config.run_dir / "index.html", list[Exhibit]()
     for number, (name, show) in enumerate(ROOMS.items(), start=1):
         _say(f"{number} of {len(ROOMS)}: {name}")
         _clear(config.run_dir / name)
@@ -80,10 +80,9 @@ def main(config: Config) -> Result:
         exhibit = show(exhibits.Visit(network, config.run_dir / name, config.seed))
         took = ("time, with compiling", f"{time.perf_counter() - room_begun:.0f} s")
         shown.append(dataclasses.replace(exhibit, numbers=(*exhibit.numbers, took)))
-        seconds = time.perf_counter() - begun
-        _write(page, network, shown, seconds)
+        _write(page, network, shown, time.perf_counter() - begun)
     _say(f"Open {page.resolve().as_uri()} in a browser")
-    return Result(config.run_dir, page, network.name, tuple(shown), seconds)
+    return Result(config.run_dir, page, network.name, tuple(shown), time.perf_counter() - begun)
 
 
 def _write(page: Path, network: Network, shown: Sequence[Exhibit], seconds: float) -> None:

@@ -11,9 +11,9 @@ Ctrl-C leaves a run that `--resume` goes on with, to the same bits. Writes the c
 held-out images, metrics for TensorBoard, and with --export the network.
 """
 
-import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,39 +22,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, tasks, training_figures
-from experiments.command import command
+from experiments import cards, figures, optimizers, tasks, training, training_figures
+from experiments.command import command, command_line
+from experiments.inputs import require_number
 from jaxvision import weights
 from jaxvision.backbones import SqueezeNet, lenet, load_state_dict, squeezenet1_1, state_dict
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
-from jaxvision.training import FREE, Score, classification_loss, fit, gradient_step, new_run, resumed_run, score, start
+from jaxvision.signatures import ImagesFn
+from jaxvision.training import Score, classification_loss, gradient_step, score, start
 
 # What the cards were trained with.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "scenes": {
         "network": "squeezenet",
         "optimizer": "muon",
-        "steps": 10000,
         "batch_size": 48,
         "learning_rate": 4e-3,
         "n_held_out": 5000,
     },
-    "mnist": {
-        "network": "lenet",
-        "optimizer": "adamw",
-        "steps": 10000,
-        "batch_size": 100,
-        "learning_rate": 2e-3,
-        "n_held_out": 10000,
-    },
+    "mnist": {"network": "lenet", "optimizer": "adamw", "batch_size": 100, "learning_rate": 2e-3, "n_held_out": 10000},
 }
 
-UNITS = {
-    "squeezenet": "NHWC, RGB in [0, 1], then `jaxvision.pixels.normalize` (ImageNet mean and deviation)",
-    "lenet": "NHWC, 28 x 28 x 1, grey values in [0, 1] as they are, the digit bright on black",
+# What a card says of a network: its name, and what images it wants.
+NETWORKS = {
+    "squeezenet": (
+        "SqueezeNet 1.1",
+        "NHWC, RGB in [0, 1], then `jaxvision.pixels.normalize` (ImageNet mean and deviation)",
+    ),
+    "lenet": ("LeNet", "NHWC, 28 x 28 x 1, grey values in [0, 1] as they are, the digit bright on black"),
 }
 OPTIMIZERS = {"muon": "Muon (NAdam at a quarter of the rate for biases)", "adamw": "AdamW"}
 
@@ -115,42 +113,30 @@ class Result:
 def main(config: Config) -> Result:
     """Trains, scores on held-out images, draws, and exports where asked to.
 
-    Args:
-        config: the settings.
-
-    Returns:
-        The score and where everything lies.
-
     Raises:
         InputError: if the settings contradict each other or files cannot be read or written.
         FloatingPointError: if the loss stops being a number.
     """
-    config = resolved(config)
-    n_steps, batch_size, n_held_out = (int(n or 0) for n in (config.steps, config.batch_size, config.n_held_out))
-    build, prepare = (squeezenet1_1, squeezenet_input) if config.network == "squeezenet" else (lenet, lenet_input)
-    task = (tasks.scenes if config.dataset == "scenes" else tasks.digits)(batch_size, config.seed)
-    rate = optimizers.warm_cosine(config.learning_rate or 0.0, n_steps, config.warmup)
-    make = optimizers.muon_of_convolutions if config.optimizer == "muon" else optimizers.adamw
-    optimizer = make(rate, weight_decay=config.weight_decay, clip=config.clip)
-    model = build(num_classes=len(task.class_names), key=jax.random.key(config.seed))
-    model = woken(model) if isinstance(model, SqueezeNet) else model
-    state = start(model, optimizer, key=jax.random.key(config.seed))
-    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
-    with open_run("train_classifier", config, run_dir=config.run_dir) as run:
-        state = run.restore(state) if config.resume else state
-        began = time.monotonic()
-        state = fit(
-            gradient_step(classification_loss, optimizer),
+    settings = resolved(config)
+    build, prepare = (woken_squeezenet, squeezenet_input) if settings.network == "squeezenet" else (lenet, jnp.asarray)
+    task = (tasks.scenes if settings.dataset == "scenes" else tasks.digits)(settings.batch_size, settings.seed)
+    rate = optimizers.warm_cosine(settings.learning_rate, settings.steps, settings.warmup)
+    make = optimizers.muon_of_convolutions if settings.optimizer == "muon" else optimizers.adamw
+    optimizer = make(rate, weight_decay=settings.weight_decay, clip=settings.clip)
+    key = jax.random.key(settings.seed)
+    state = start(build(num_classes=len(task.class_names), key=key), optimizer, key=key)
+    with training.open_run("train_classifier", settings) as run:
+        state, seconds = training.trained(
+            settings,
+            run,
             state,
+            gradient_step(classification_loss, optimizer),
             Partial(partial(prepared, prepare), task.train),
-            n_steps=n_steps,
-            steps_per_dispatch=config.steps_per_dispatch,
-            run=run,
-            checkpoint_every=config.checkpoint_every,
+            n_steps=settings.steps,
+            steps_per_dispatch=settings.steps_per_dispatch,
         )
-        seconds = time.monotonic() - began
         held_out = Partial(partial(prepared, prepare), task.held_out)
-        found = score(state.model, held_out, n_batches=n_held_out // tasks.HELD_OUT_BATCH)
+        found = score(state.model, held_out, n_batches=settings.n_held_out // tasks.HELD_OUT_BATCH)
         figures.save(training_figures.curve(run.metrics()), run.picture("training.png"))
         figures.save(training_figures.mistakes(task, found), run.picture("mistakes.png"))
         tensors = state_dict(state.model)
@@ -158,50 +144,51 @@ def main(config: Config) -> Result:
             run_dir=run.path,
             accuracy=found.accuracy,
             loss=float(found.losses.mean()),
-            n_held_out=n_held_out,
+            n_held_out=settings.n_held_out,
             n_parameters=sum(tensor.size for tensor in tensors.values()),
             seconds=seconds,
         )
         run.finish(result)
-        run.note(f"{100 * found.accuracy:.2f} % of {n_held_out} held-out images are classified rightly")
-    if config.export is not None:
-        export(config, result, found, task, tensors)
+        run.note(f"{100 * found.accuracy:.2f} % of {settings.n_held_out} held-out images are classified rightly")
+    if settings.export is not None:
+        weights.save(settings.export, tensors, {"network": settings.network, "dataset": settings.dataset})
+        write_card(settings, config, task, found, result)
     return result
 
 
-def export(config: Config, result: Result, found: Score, task: tasks.Task, tensors: dict[str, np.ndarray]) -> None:
-    """Writes the network to `config.export` and its card beside it."""
-    file = config.export
-    assert file is not None
-    weights.save(file, tensors, {"network": str(config.network), "dataset": config.dataset})
-    name = {"squeezenet": "SqueezeNet 1.1", "lenet": "LeNet"}[str(config.network)]
-    # The command that a reader types: defaults are not spelt out, so the settings as they were before `resolved`.
-    short = {k: v for k, v in vars(config).items() if v != DEFAULTS[config.dataset].get(k, object())}
-    cards.write(
-        file,
-        command=cards.command_line("experiments.train_classifier", Config(**short)),
-        title=f"{name} on {config.dataset}",
-        network=name,
-        units=UNITS[str(config.network)],
-        training=f"{config.steps} steps of {config.batch_size} images, {OPTIMIZERS[str(config.optimizer)]} "
-        f"with peak rate {config.learning_rate:g} "
-        f"and weight decay {config.weight_decay:g}, {100 * config.warmup:g} % warm-up then cosine decay to zero, "
-        f"gradients clipped to norm {config.clip:g}, seed {config.seed}",
-        task=task,
-        found=found,
-        n_parameters=result.n_parameters,
+def write_card(config: Any, given: Config, task: tasks.Task, found: Score, result: Result) -> None:
+    """Writes the card of `config.export` beside it."""
+    name, units = NETWORKS[config.network]
+    wrong = Counter(
+        f"{task.class_names[label]} taken for {task.class_names[said]}"
+        for label, said in zip(found.labels, found.predictions, strict=True)
+        if label != said
+    )
+    n, right = len(found.labels), len(found.labels) - wrong.total()
+    cards.table(
+        config.export,
+        f"{name} on {config.dataset}",
+        {
+            "command": f"`{command_line('train_classifier', given)}`",
+            "network": f"{name}, {result.n_parameters:,} parameters; torchvision's names, float32",
+            "images": units,
+            "classes": f"{len(task.class_names)}: {', '.join(task.class_names[:3])}, ... {task.class_names[-1]}",
+            "data": task.data,
+            "training": f"{config.steps} steps of {config.batch_size} images, {OPTIMIZERS[config.optimizer]} with peak "
+            f"rate {config.learning_rate:g} and weight decay {config.weight_decay:g}, {100 * config.warmup:g} % "
+            f"warm-up then cosine decay to zero, gradients clipped to norm {config.clip:g}, seed {config.seed}",
+            "accuracy": f"**{100 * found.accuracy:.2f} %** ({right} of {n} held-out images; 95 % interval "
+            f"± {100 * found.margin:.2f})",
+            "loss": f"{result.loss:.4f} nats",
+            "commonest mistakes": "; ".join(f"{what} ({count})" for what, count in wrong.most_common(5)) or "none",
+        },
         seconds=result.seconds,
+        same="score",
     )
 
 
-def resolved(config: Config) -> Config:
-    """The settings with every None that means a default replaced, after a look at whether they can work.
-
-    Args:
-        config: as given on the command line.
-
-    Returns:
-        What `config.json` holds.
+def resolved(config: Config) -> Any:
+    """A `Config` with every None that means a default replaced (hence Any), after a look at whether it can work.
 
     Raises:
         InputError: if the network cannot read the data, or a number is out of range.
@@ -210,27 +197,27 @@ def resolved(config: Config) -> Config:
         >>> resolved(Config(dataset="mnist")).network
         'lenet'
     """
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    config = replace(config, **(DEFAULTS[config.dataset] | given))
-    if config.network == "lenet" and config.dataset == "scenes":
+    settings: Any = training.filled(config, {"steps": 10_000} | DEFAULTS[config.dataset])
+    if settings.network == "lenet" and settings.dataset == "scenes":
         raise InputError("LeNet reads grey digits of 28 px, not scenes: choose --network squeezenet or --dataset mnist")
     for name in ("steps", "batch_size", "steps_per_dispatch", "checkpoint_every", "learning_rate", "clip"):
-        if not getattr(config, name) > 0:
-            flag = name.replace("_", "-")
-            raise InputError(f"--{flag} must be above 0, got {getattr(config, name)}")
-    whole, most = tasks.HELD_OUT_BATCH, 10_000 if config.dataset == "mnist" else 1_000_000
-    if config.n_held_out is None or config.n_held_out % whole or not 0 < config.n_held_out <= most:
-        raise InputError(f"--n-held-out must be a multiple of {whole} up to {most}, got {config.n_held_out}")
-    return config
+        require_number(settings, name, above=0)
+    if not 0 <= settings.warmup < 1:
+        raise InputError(f"--warmup must be 0 or more and below 1, a share of the steps, got {settings.warmup}")
+    whole, most = tasks.HELD_OUT_BATCH, 10_000 if settings.dataset == "mnist" else 1_000_000
+    if settings.n_held_out % whole or not 0 < settings.n_held_out <= most:
+        raise InputError(f"--n-held-out must be a multiple of {whole} up to {most}, got {settings.n_held_out}")
+    return settings
 
 
-def woken(model: SqueezeNet) -> SqueezeNet:
-    """The network with a last layer whose ReLU lets every class through at first.
+def woken_squeezenet(num_classes: int, key: Key[Array, ""]) -> SqueezeNet:
+    """SqueezeNet 1.1 with a last layer whose ReLU lets every class through at first.
 
     SqueezeNet ends in a ReLU: with random weights and no bias half of the scores begin at zero, where there is no
     gradient, and the loss lingers for a thousand steps. Small weights (torchvision's deviation, 0.01) around a bias of
     one begin with all classes alike and awake.
     """
+    model = squeezenet1_1(num_classes=num_classes, key=key)
     tensors = state_dict(model)
     kernel = tensors["classifier.1.weight"]
     small = {"classifier.1.weight": 0.01 / kernel.std() * kernel}
@@ -244,12 +231,7 @@ def squeezenet_input(images: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 3
     return normalize(images)
 
 
-def lenet_input(images: Float[Array, "n h w 1"]) -> Float[Array, "n h w 1"]:
-    """LeNet reads grey values in [0, 1] as they are."""
-    return images
-
-
-def prepared(prepare: Callable, batches: Callable, index: Int[Array, ""]) -> tasks.Batch:
+def prepared(prepare: ImagesFn, batches: Callable[[Int[Array, ""]], tasks.Batch], index: Int[Array, ""]) -> tasks.Batch:
     """A batch whose images are in the network's units."""
     images, labels = batches(index)
     return prepare(images), labels

@@ -9,7 +9,6 @@ run that `--resume` goes on with, to the same bits. Writes the curve of the trai
 and with --export the network.
 """
 
-import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +21,15 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, training_figures
+from experiments import cards, figures, optimizers, training, training_figures
 from experiments.command import command, command_line
+from experiments.inputs import require_number
 from jaxvision import weights
 from jaxvision.backbones import scenenet, state_dict
 from jaxvision.data import render_scene, sample_scene, split_key
 from jaxvision.data.scenes import N_SCORES, PART_SIZES, Parts, scene_parts, split_scores
 from jaxvision.errors import InputError
-from jaxvision.training import FREE, fit, gradient_step, new_run, resumed_run, start
+from jaxvision.training import gradient_step, start
 
 SIZE = 64  # pixels
 HELD_OUT_BATCH = 100
@@ -83,19 +83,12 @@ class Result:
 def main(config: Config) -> Result:
     """Trains, scores on held-out scenes, draws, and exports where asked to.
 
-    Args:
-        config: the settings.
-
-    Returns:
-        The scores and where everything lies.
-
     Raises:
         InputError: if a setting is out of range or files cannot be read or written.
         FloatingPointError: if the loss stops being a number.
     """
     for name in ("steps", "batch_size", "learning_rate", "checkpoint_every", "n_held_out"):
-        if not getattr(config, name) > 0:
-            raise InputError(f"--{name.replace('_', '-')} must be above 0, got {getattr(config, name)}")
+        require_number(config, name, above=0)
     if config.n_held_out % HELD_OUT_BATCH:
         raise InputError(f"--n-held-out must be a multiple of {HELD_OUT_BATCH}, got {config.n_held_out}")
     rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
@@ -103,20 +96,16 @@ def main(config: Config) -> Result:
     key = jax.random.key(config.seed)
     state = start(scenenet(n_scores=N_SCORES, key=key), optimizer, key=key)
     batches = Partial(partial(_scenes, batch_size=config.batch_size), split_key(config.seed, "train"))
-    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
-    with open_run("train_encoder", config, run_dir=config.run_dir) as run:
-        state = run.restore(state) if config.resume else state
-        began = time.monotonic()
-        state = fit(
-            gradient_step(parts_loss, optimizer),
+    with training.open_run("train_encoder", config) as run:
+        state, seconds = training.trained(
+            config,
+            run,
             state,
+            gradient_step(parts_loss, optimizer),
             batches,
             n_steps=config.steps,
             steps_per_dispatch=1,
-            run=run,
-            checkpoint_every=config.checkpoint_every,
         )
-        seconds = time.monotonic() - began
         figures.save(training_figures.curve(run.metrics(), names=("loss", "right")), run.picture("training.png"))
         found = evaluate(state.model, config.n_held_out)
         result = Result(run_dir=run.path, **found, seconds=seconds)
@@ -189,18 +178,17 @@ def _right(scores: dict[str, Array], parts: Parts, name: str) -> Array:
 def _scenes(key: Key[Array, ""], index: Int[Array, ""], *, batch_size: int) -> Batch:
     """Batch `index` of a split: scenes `index * batch_size` and following."""
 
-    def one(number: Int[Array, ""]):
+    def one(number: Int[Array, ""]) -> tuple[Float[Array, "h w 3"], Parts]:
         scene = sample_scene(jax.random.fold_in(key, number))
         return render_scene(scene, SIZE)[0], scene_parts(scene)
 
     return jax.vmap(one)(index * batch_size + jnp.arange(batch_size, dtype=jnp.int32))
 
 
-def export(config: Config, found: dict[str, float], tensors: dict[str, np.ndarray], seconds: float) -> None:
+def export(config: Any, found: dict[str, float], tensors: dict[str, np.ndarray], seconds: float) -> None:
     """Writes the network to `config.export`, in half precision, and its card beside it."""
-    file = config.export
-    assert file is not None
-    weights.save(file, {name: value.astype(np.float16) for name, value in tensors.items()}, {"network": "scenenet"})
+    half = {name: value.astype(np.float16) for name, value in tensors.items()}
+    weights.save(config.export, half, {"network": "scenenet"})
     n_parameters = sum(tensor.size for tensor in tensors.values())
     rows = {
         "command": f"`{command_line('train_encoder', config)}`",
@@ -214,7 +202,7 @@ def export(config: Config, found: dict[str, float], tensors: dict[str, np.ndarra
         f"gradients clipped to norm 1, seed {config.seed}",
         **{name: f"{100 * share:.2f} %" for name, share in found.items()},
     }
-    cards.table(file, "SceneNet on scenes", rows, seconds=seconds, same="score")
+    cards.table(config.export, "SceneNet on scenes", rows, seconds=seconds, same="score")
 
 
 if __name__ == "__main__":

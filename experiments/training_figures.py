@@ -1,5 +1,7 @@
 """Figures of a training: how it went, and what the network still gets wrong."""
 
+from collections.abc import Mapping, Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ from jaxvision.training import Score
 
 @rc_context(figures.STYLE)
 def curve(
-    metrics: list[dict[str, int | float]], names: tuple[str, ...] = ("loss", "accuracy"), top: float | None = 1.0
+    metrics: Sequence[Mapping[str, float]], names: tuple[str, ...] = ("loss", "accuracy"), top: float | None = 1.0
 ) -> Figure:
     """Metrics of training batches, each batch a dot and their running mean over 2 % of the run a line.
 
@@ -20,32 +22,32 @@ def curve(
         metrics: one dictionary per step.
         names: which of them, the loss first.
         top: the highest value shown of the others; none: what there is.
-
-    Returns:
-        The figure.
     """
     figure = Figure(figsize=(3.5 * len(names), 2.6), layout="constrained")
-    steps, width = np.asarray([row["step"] for row in metrics]), max(1, len(metrics) // 50)
     colours = (figures.BLUE, figures.ORANGE)
     for axis, name, colour in zip(figure.subplots(1, len(names), squeeze=False).flat, names, colours, strict=False):
-        values = np.asarray([row[name] for row in metrics])
-        axis.plot(steps, values, ".", markersize=1, color=figures.RULE)
-        axis.plot(steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid"), color=colour)
+        axis.plot([row["step"] for row in metrics], [row[name] for row in metrics], ".", ms=1, color=figures.RULE)
+        axis.plot(*smoothed(metrics, name), color=colour)
         axis.set(xlabel="step", title=f"{name} on training batches", ylim=(0, None if name == "loss" else top))
     return figure
 
 
+def smoothed(metrics: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps, and the running mean of a metric over the 2 % of the run before each.
+
+    Example:
+        >>> steps, means = smoothed([{"step": step, "loss": step % 2} for step in range(100)], "loss")
+        >>> steps[0].item(), means[:2].tolist()
+        (1, [0.5, 0.5])
+    """
+    steps, values = (np.asarray([row[key] for row in metrics]) for key in ("step", name))
+    width = max(1, len(metrics) // 50)
+    return steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid")
+
+
 @rc_context(figures.STYLE)
 def mistakes(task: tasks.Task, found: Score, *, columns: int = 8, rows: int = 4) -> Figure:
-    """Held-out images that were classified wrongly, the dearest mistakes first: what it is, and what was said.
-
-    Args:
-        task: where the images come from.
-        found: how they were classified.
-
-    Returns:
-        The figure; an empty one where there is no mistake.
-    """
+    """Held-out images that were classified wrongly, the dearest mistakes first: what it is, and what was said."""
     wrong = np.flatnonzero(found.labels != found.predictions)
     shown = wrong[np.argsort(-found.losses[wrong])][: rows * columns]
     figure = Figure(figsize=(columns * 1.1, 0.4 + rows * 1.45), layout="constrained")

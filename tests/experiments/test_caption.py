@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import caption, caption_data, caption_training, encoders
+from experiments import caption, caption_data, encoders, training
 from experiments.caption_data import Data, Split
 from experiments.caption_scores import judged, scored
 from experiments.caption_training import with_scaled_input
@@ -80,16 +80,16 @@ def test_by_heart(easy_data, tmp_path):
 
 def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkeypatch):
     caption.main(settings(tmp_path / "whole", export=tmp_path / "whole.safetensors"))
-    fit = caption_training.fit
+    fit = training.fit
 
     def stops(*args, **kept):
         fit(*args, **(kept | {"n_steps": 30}))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(caption_training, "fit", stops)
+    monkeypatch.setattr(training, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         caption.main(settings(tmp_path / "two"))
-    monkeypatch.setattr(caption_training, "fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     caption.main(settings(tmp_path / "two", resume=True, export=tmp_path / "two.safetensors"))
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
     for name in ("metrics.jsonl", "validation.jsonl"):
@@ -180,7 +180,7 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
     assert truth["people"].share() == 1
     assert truth["people"].captions == 1
     assert truth["parrot"].share() < 0.7
-    found = scored(said, scenes.captions, str.split, truth)
+    found = scored(said, scenes.captions, str.split, scenes)
     assert found.corpus["people"]["cider_d"] > found.corpus["parrot"]["cider_d"]
     assert set(found.same_terms) == {"people", "a person"}
     assert any("100.0 % of the stated" in line for line in found.lines())

@@ -20,10 +20,11 @@ from experiments.gan import Config, main, resolved
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
 from jaxvision.backbones import state_dict
 from jaxvision.errors import InputError
-from jaxvision.training import checkpoints
+from jaxvision.training import checkpoints, new_run
 
 pytest.importorskip("sklearn", reason="extra `demo`: scikit-learn is not installed")
 
+BLACK = gan_data.Images(np.zeros((16, 28, 28, 1), np.uint8), np.zeros((4, 28, 28, 1), np.uint8))
 FEW = {"steps": 6, "batch_size": 8, "n_samples": 100, "checkpoint_every": 3, "steps_per_dispatch": 2}
 
 
@@ -139,10 +140,9 @@ def test_replicas_may_differ_in_their_settings(tmp_path):
     """From one seed: at the first step all alike but for the penalty's weight, then each with its own rate."""
     swept = {"objective": "wgan_gp", "learning_rate": (1e-3, 1e-4), "gp_weight": (1.0, 10.0)}
     few = resolved(config(tmp_path, replicas=2, steps=2, steps_per_dispatch=1, **swept))
-    images = gan_data.Images(np.zeros((16, 28, 28, 1), np.uint8), np.zeros((4, 28, 28, 1), np.uint8), ())
-    assert gan_training.settings(few) == ["learning_rate 0.001, gp_weight 1", "learning_rate 0.0001, gp_weight 10"]
-    with gan.new_run("gan", few, run_dir=tmp_path / "run") as run:
-        gan_training.train(few, images, run, lambda step, generators: None)
+    assert gan_training.swept(few) == ["learning_rate 0.001, gp_weight 1", "learning_rate 0.0001, gp_weight 10"]
+    with new_run("gan", few, run_dir=tmp_path / "run") as run:
+        gan_training.train(few, BLACK, run, lambda step, generators: None)
         first, second = run.metrics()
     assert first["0/fake"] == pytest.approx(first["1/fake"], rel=1e-5)
     weighed = [first[f"{r}/critic_loss"] - first[f"{r}/fake"] + first[f"{r}/real"] for r in (0, 1)]
@@ -160,10 +160,9 @@ QUICK = ("hinge", "nonsaturating", "wgan_gp")  # one of each kind; a step takes 
 )
 def test_every_objective_takes_a_step_and_stays_finite(objective, tmp_path):
     few = resolved(config(tmp_path, objective=objective, steps=1, steps_per_dispatch=1))
-    images = gan_data.Images(np.zeros((16, 28, 28, 1), np.uint8), np.zeros((4, 28, 28, 1), np.uint8), ())
-    with gan.new_run("gan", few, run_dir=tmp_path / "run") as run:
-        trained = gan_training.train(few, images, run, lambda step, generators: None)
-        assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(trained.generators))
+    with new_run("gan", few, run_dir=tmp_path / "run") as run:
+        generators, _ = gan_training.train(few, BLACK, run, lambda step, generators: None)
+        assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(generators))
         assert ("0/penalty" in run.metrics()[0]) == (few.gp_weight[0] > 0)
 
 
@@ -187,6 +186,7 @@ def test_what_diverges_stops_with_the_last_good_checkpoint(refused, tmp_path):
     [
         (["--gp-weight", "10"], "--gp-weight is of no use to nonsaturating, which has no penalty"),
         (["--steps", "0"], "--steps must be 1 or more, got 0"),
+        (["--steps-per-dispatch", "0"], "--steps-per-dispatch must be 1 or more, got 0"),
         (["--beta1", "1"], "--beta1 must be 0 or more and below 1, got 1.0"),
         (["--gp-weight", "1", "2", "--objective", "r1"], "or one for each of --replicas 1, got 2"),
         (["--learning-rate", "nan"], "--learning-rate must be 0 or more, got nan"),

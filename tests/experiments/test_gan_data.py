@@ -43,7 +43,6 @@ def photographs(n):
 def test_a_folder_is_read_cut_and_split(folder):
     images = gan_data.load("folder", folder)
     assert images.shape == COLOUR
-    assert images.classes == ()
     np.testing.assert_array_equal(images.held_out[:, 16, 16, 0], np.arange(0, 120, 10))
     np.testing.assert_array_equal(images.train[:9, 16, 3, 0], np.arange(1, 10))
     assert len(images.train) == 108
@@ -56,7 +55,7 @@ def test_published_sets_keep_their_split(dataset, monkeypatch):
     monkeypatch.setattr(gan_data, dataset, lambda split: read({"train": 30, "test": 20}[split]))
     images = gan_data.load(dataset)
     assert images.shape == gan_data.SHAPES[dataset]
-    assert (len(images.train), len(images.held_out), len(images.classes)) == (30, 20, 10)
+    assert (len(images.train), len(images.held_out)) == (30, 20)
 
 
 def test_too_few_pictures_are_refused(tmp_path):
@@ -175,7 +174,7 @@ def test_a_file_that_states_no_shape_is_of_grey_images(tmp_path):
 
 
 def test_clothes_are_scored_in_features_alone():
-    images = gan_data.Images(clothes(150)[0], clothes(100)[0], ())
+    images = gan_data.Images(clothes(150)[0], clothes(100)[0])
     features = gan_features.features_of("fashion_mnist")
     assert "a network of digits" in features.note
     assert "compare runs, not papers" in features.note

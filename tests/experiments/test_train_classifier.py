@@ -12,7 +12,6 @@ import tyro
 from jax.tree_util import Partial
 
 from experiments import tasks, train_classifier
-from experiments.command import command
 from experiments.train_classifier import Config, main, resolved, squeezenet_input
 from jaxvision import weights
 from jaxvision.backbones import lenet, squeezenet1_1
@@ -102,55 +101,44 @@ def test_resume_gives_the_same_network(finished, tmp_path):
     assert (tmp_path / "run/metrics.jsonl").read_text() == (folder / "run/metrics.jsonl").read_text()
 
 
-def exits(args, capsys):
-    with pytest.raises(SystemExit) as caught:
-        command(main, Config, args=args)
-    sentence = capsys.readouterr().err.strip().splitlines()[-1]
-    return caught.value.code, sentence
-
-
 @pytest.mark.parametrize(
     ("args", "words"),
     [
         (["--network", "lenet"], "LeNet reads grey digits"),
         (["--steps", "0"], "--steps must be above 0, got 0"),
         (["--learning-rate", "-1"], "--learning-rate must be above 0"),
+        (["--warmup", "1"], "--warmup must be 0 or more and below 1"),
         (["--n-held-out", "150"], "--n-held-out must be a multiple of 100"),
         (["--dataset", "mnist", "--n-held-out", "20000"], "up to 10000, got 20000"),
     ],
 )
-def test_settings_that_cannot_work_are_one_sentence(args, words, capsys):
-    code, sentence = exits(args, capsys)
-    assert code == 2
+def test_settings_that_cannot_work_are_one_sentence(args, words, refused):
+    (sentence,) = refused(train_classifier, *args)
     assert words in sentence
 
 
-def test_a_run_is_never_overwritten(finished, capsys):
-    folder, _ = finished
-    code, sentence = exits(["--dataset", "mnist", "--run-dir", str(folder / "run")], capsys)
-    assert code == 2
-    assert "holds a run already: go on with it by --resume" in sentence
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "holds a run already: go on with it by --resume"),
+        (["--resume"], "was run with steps = 40 and cannot go on with 10000"),
+    ],
+)
+def test_a_run_is_not_overwritten_nor_gone_on_with_in_another_way(finished, refused, flags, words):
+    (sentence,) = refused(train_classifier, "--dataset", "mnist", "--run-dir", finished[0] / "run", *flags)
+    assert words in sentence
 
 
-def test_resume_with_other_settings_is_refused(finished, capsys):
-    folder, _ = finished
-    code, sentence = exits(["--dataset", "mnist", "--resume", "--run-dir", str(folder / "run")], capsys)
-    assert code == 2
-    assert "was run with steps = 40 and cannot go on with 10000" in sentence
-
-
-def test_diverging_loss_names_the_step(tmp_path, capsys):
+def test_diverging_loss_names_the_step(tmp_path, refused):
     args = ["--dataset", "mnist", "--steps", "40", "--n-held-out", "200", "--warmup", "0", "--learning-rate", "1e38"]
-    code, sentence = exits([*args, "--run-dir", str(tmp_path / "run")], capsys)
-    assert code == 2
+    sentence = refused(train_classifier, *args, "--run-dir", tmp_path / "run")[-1]
     assert " at step " in sentence
     assert "holds no checkpoint yet" in sentence
 
 
-def test_unwritable_run_directory(tmp_path, capsys):
+def test_unwritable_run_directory(tmp_path, refused):
     (tmp_path / "file").write_text("")
-    code, sentence = exits(["--dataset", "mnist", "--run-dir", str(tmp_path / "file" / "run")], capsys)
-    assert code == 2
+    (sentence,) = refused(train_classifier, "--dataset", "mnist", "--run-dir", tmp_path / "file" / "run")
     assert "is a file, not a folder" in sentence
 
 

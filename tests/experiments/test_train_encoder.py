@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import train_encoder
+from experiments import train_encoder, training
 from experiments.command import command
 from experiments.train_encoder import Config, parts_loss
 from jaxvision.backbones import scenenet
@@ -15,24 +15,31 @@ from jaxvision.data import sample_scene
 from jaxvision.data.scenes import N_SCORES, scene_parts
 
 
-def test_the_loss_of_knowing_nothing():
-    scenes = jax.vmap(sample_scene)(jax.random.split(jax.random.key(0), 6))
-    batch = jnp.zeros((6, 64, 64, 3)), jax.vmap(scene_parts)(scenes)
-    loss, metrics = parts_loss(lambda images: (jnp.zeros((6, 8, 8, N_SCORES)), {}), batch, jax.random.key(0))
-    n_objects = float(batch[1].there.sum()) / 6
+@pytest.fixture(scope="module")
+def parts():
+    """What stands where in six scenes."""
+    keys = jax.random.split(jax.random.key(0), 6)
+    return jax.jit(jax.vmap(lambda key: scene_parts(sample_scene(key))))(keys)  # quicker than op by op
+
+
+def loss_of(scores, parts):
+    """Of a network that gives these scores."""
+    return parts_loss(lambda images: (scores, {}), (jnp.zeros((6, 64, 64, 3)), parts), jax.random.key(0))
+
+
+def test_the_loss_of_knowing_nothing(parts):
+    loss, metrics = loss_of(jnp.zeros((6, 8, 8, N_SCORES)), parts)
+    n_objects = float(parts.there.sum()) / 6
     of_object = 2 * np.log(8) + np.log(4) + np.log(2)
     np.testing.assert_allclose(loss, 64 * np.log(2) + n_objects * of_object + np.log(4), rtol=1e-5)
     assert 0 <= float(metrics["right"]) <= 1
 
 
-def test_the_loss_of_knowing_everything():
-    scenes = jax.vmap(sample_scene)(jax.random.split(jax.random.key(0), 6))
-    parts = jax.vmap(scene_parts)(scenes)
+def test_the_loss_of_knowing_everything(parts):
     sure = [jnp.where(parts.there, 50.0, -50.0)[..., None]]
     sure += [50 * jax.nn.one_hot(parts.of_object[..., i], n) for i, n in enumerate((8, 8, 4, 2))]
     sure += [jnp.broadcast_to(50 * jax.nn.one_hot(parts.background, 4)[:, None, None], (6, 8, 8, 4))]
-    scores = jnp.concatenate(sure, axis=-1)
-    loss, metrics = parts_loss(lambda images: (scores, {}), (jnp.zeros((6, 64, 64, 3)), parts), jax.random.key(0))
+    loss, metrics = loss_of(jnp.concatenate(sure, axis=-1), parts)
     assert float(loss) < 1e-6
     assert float(metrics["right"]) == 1
 
@@ -46,11 +53,11 @@ def test_it_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
         fit(*args, **(settings | {"n_steps": 3}))
         raise KeyboardInterrupt
 
-    fit = train_encoder.fit
-    monkeypatch.setattr(train_encoder, "fit", stops)
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         train_encoder.main(Config(**few, run_dir=tmp_path / "two"))
-    monkeypatch.setattr(train_encoder, "fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     again = train_encoder.main(
         Config(**few, run_dir=tmp_path / "two", resume=True, export=tmp_path / "two.safetensors")
     )
