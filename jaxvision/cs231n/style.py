@@ -1,6 +1,6 @@
 """Style transfer: the exercise's losses, its features and its run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +8,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision import style
+from jaxvision.backbones.classifier import Model
 from jaxvision.pixels import Keys, advance, normalize, resize, start
 
 
-def extract_features(x: Float[ArrayLike, "n h w 3"], cnn: Callable) -> list[Float[Array, "n _ _ _"]]:
+def extract_features(x: Float[ArrayLike, "n h w 3"], cnn: Model) -> list[Float[Array, "n _ _ _"]]:
     """The outputs of SqueezeNet's `features[0]` to `features[12]`.
 
     Args:
@@ -113,7 +114,7 @@ def tv_loss(img: Float[Array, "n h w 3"], tv_weight: ArrayLike) -> Float[Array, 
 
 
 def style_transfer(
-    cnn: Callable,
+    cnn: Model,
     content_image: Float[ArrayLike, "1 h w 3"],
     style_image: Float[ArrayLike, "1 h2 w2 3"],
     image_size: int,
@@ -178,5 +179,5 @@ def style_transfer(
     return images
 
 
-def _by_index(cnn: Callable, images: Float[Array, "n h w 3"]) -> dict[str, Array]:
+def _by_index(cnn: Model, images: Float[Array, "n h w 3"]) -> dict[str, Array]:
     return {str(i): features for i, features in enumerate(extract_features(images, cnn))}

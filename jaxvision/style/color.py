@@ -69,20 +69,19 @@ def match_color(style: Float[ArrayLike, "m h w 3"], content: Float[ArrayLike, "n
     style, content = jnp.asarray(style), jnp.asarray(content)
     mean, covariance = _colours(style)
     wanted_mean, wanted_covariance = _colours(content)
-    matrix = _root(wanted_covariance, 0.5) @ _root(covariance, -0.5)  # (N, 3, 3)
-    moved = jnp.einsum("nhwc,ndc->nhwd", style - mean[:, None, None], jnp.broadcast_to(matrix, (len(content), 3, 3)))
-    return moved + wanted_mean[:, None, None]
+    matrix = _power(wanted_covariance, 0.5) @ _power(covariance, -0.5)  # (N, 3, 3)
+    return (style - mean[:, None, None]) @ matrix.mT[:, None] + wanted_mean[:, None, None]
 
 
-def _colours(images):
-    """Mean `(n, 3)` and covariance `(n, 3, 3)`."""
+def _colours(images: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n 3"], Float[Array, "n 3 3"]]:
+    """Mean and covariance over the pixels."""
     rows = images.reshape(len(images), -1, 3)
     mean = jnp.mean(rows, axis=1)
     centred = rows - mean[:, None]
     return mean, jnp.einsum("npc,npd->ncd", centred, centred) / rows.shape[1]
 
 
-def _root(covariance, power):
+def _power(covariance: Float[Array, "n 3 3"], power: float) -> Float[Array, "n 3 3"]:
     """A symmetric matrix to a power; a colour that does not vary counts as varying a little."""
     values, vectors = jnp.linalg.eigh(covariance)
-    return (vectors * jnp.maximum(values, 1e-5)[:, None] ** power) @ jnp.swapaxes(vectors, 1, 2)
+    return (vectors * jnp.maximum(values, 1e-5)[:, None] ** power) @ vectors.mT

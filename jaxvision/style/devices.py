@@ -50,7 +50,7 @@ def divide_rows(tree: Any, mesh: Mesh) -> Any:
     whole = NamedSharding(mesh, PartitionSpec())
     n_devices = mesh.shape[HEIGHT]
 
-    def place(leaf):
+    def place(leaf: Any) -> Any:
         # A kernel has four axes, too: it is as high as it is wide and few pixels of either.
         shape = leaf.shape
         is_image = len(shape) >= 4 and shape[-3] % n_devices == 0 and shape[-3] >= 2 * n_devices

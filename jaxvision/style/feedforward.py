@@ -1,6 +1,6 @@
 """What a network that styles in one pass is trained by."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +8,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.pixels.loop import Terms
+from jaxvision.signatures import FeaturesFn
 from jaxvision.style.losses import content_loss, total_variation_loss
 from jaxvision.style.objective import Layers, StyleObjective, StyleTargets, style_targets
 from jaxvision.style.statistic import GRAM, MOMENTS, StyleStatistic
 
 
 def perceptual_loss(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     targets: StyleTargets,
     content: Float[Array, "n h w c"],
     images: Float[Array, "n h w c"],
@@ -57,7 +58,6 @@ def perceptual_loss(
         https://arxiv.org/abs/1603.08155, 2016, equation 5. Departures: all terms are means, and several styles are
         allowed.
     """
-    n = len(images)
     own = style_targets(
         features_fn,
         content,
@@ -67,17 +67,13 @@ def perceptual_loss(
         content_weight=content_weight,
         relative=relative,
     )
-    shared = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape[1:])),
-        (targets.styles, targets.style_weights, targets.regions, targets.tv_weight),
-    )
-    styles, style_weights, regions, tv_weight = shared
-    both = own._replace(styles=styles, style_weights=style_weights, regions=regions, tv_weight=tv_weight)
+    shared = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(images), *leaf.shape[1:])), targets)
+    both = shared._replace(content=own.content, content_weights=own.content_weights)
     return StyleObjective(statistic)(features_fn, both, images)
 
 
 def adain_loss(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     images: Float[Array, "n h w c"],
     target: Float[Array, "n h2 w2 d"],
     style_features: Mapping[str, Float[Array, "n _ _ _"]],

@@ -63,10 +63,10 @@ def self_products(rows: Float[Array, "n p c"]) -> Float[Array, "n c c"]:
 
 
 @self_products.defjvp
-def _self_products_jvp(primals, tangents):
+def _self_products_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (rows,), (moved,) = primals, tangents
     half = _products(rows, moved)
-    return self_products(rows), half + jnp.swapaxes(half, 1, 2)
+    return self_products(rows), half + half.mT
 
 
 def _products(a: Float[Array, "n p c"], b: Float[Array, "n p d"]) -> Float[Array, "n c d"]:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.errors import InputError
 from jaxvision.pixels import PixelProblem, check_images, pytree_function, resize
 from jaxvision.pixels.loop import Terms
+from jaxvision.signatures import FeaturesFn
 from jaxvision.style.losses import content_loss, total_variation_loss
 from jaxvision.style.statistic import GRAM, StyleStatistic
 
@@ -55,7 +57,7 @@ class StyleObjective:
     normalize: bool = True
 
     def __call__(
-        self, features_fn: Callable, targets: StyleTargets, images: Float[Array, "n h w c"]
+        self, features_fn: FeaturesFn, targets: StyleTargets, images: Float[Array, "n h w c"]
     ) -> tuple[Float[Array, " n"], Terms]:
         """Loss and weighted terms: "content/LAYER", "style/LAYER" (summed over styles), "tv"."""
         features = features_fn(images)
@@ -88,7 +90,7 @@ def region_at(
 
 
 def style_targets(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     content: Float[ArrayLike, "n h w c"],
     styles: Sequence[Float[ArrayLike, "_ _ _ _"]],
     *,
@@ -150,10 +152,10 @@ def style_targets(
     kept = {layer: weight for layer, weight in content_layers.items() if weight}
     taken = {layer: weight for layer, weight in style_layers.items() if weight}
     _require_layers(features_fn, content, [*kept, *taken])
-    features, content_units = _content(features_fn, content, tuple(kept), relative=relative)
+    features, content_units = _describe(features_fn, content, tuple(kept), _UNCHANGED, relative=relative)
     described = [_describe(features_fn, style, tuple(taken), statistic, relative=relative) for style in styles]
 
-    def weighted(weight, shares, units):
+    def weighted(weight: ArrayLike, shares: Layers, units: dict[str, Array]) -> dict[str, Array]:
         return {layer: _per_image(weight, n) * share / _rows(units[layer], n) for layer, share in shares.items()}
 
     return StyleTargets(
@@ -184,13 +186,13 @@ def check_regions(regions: Sequence[Float[ArrayLike, "_ _ _"] | None], size: tup
 
 
 def style_problem(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     targets: StyleTargets,
-    optimizer: Any,
+    optimizer: optax.GradientTransformation,
     *,
     statistic: StyleStatistic = GRAM,
     normalize: bool = True,
-    project: Callable | None = None,
+    project: Callable[[Array, Array], Array] | None = None,
 ) -> PixelProblem:
     """Style transfer for the pixel loop: `pixels.start` from an image, then `pixels.advance`.
 
@@ -209,42 +211,40 @@ def style_problem(
     return PixelProblem(objective, optimizer, project=project)
 
 
-@functools.partial(jax.jit, static_argnames=("layers", "relative"))
-def _content(features_fn, images, layers, *, relative):
-    """Features by layer, and the unit of each layer's distance."""
-    features = features_fn(images)
-    kept = {layer: features[layer] for layer in layers}
-    units = {layer: content_loss(0 * value, value) for layer, value in kept.items()}
-    return kept, _or_one(units, relative)
+def _unchanged(features: Array) -> Array:
+    return features
+
+
+_UNCHANGED = StyleStatistic(_unchanged, content_loss)  # a content, described as a style is: by the features themselves
 
 
 @functools.partial(jax.jit, static_argnames=("layers", "statistic", "relative"))
-def _describe(features_fn, images, layers, statistic, *, relative):
+def _describe(
+    features_fn: FeaturesFn, images: Array, layers: tuple[str, ...], statistic: StyleStatistic, *, relative: bool
+) -> tuple[dict[str, Any], dict[str, Array]]:
     """Statistics by layer, and the unit of each layer's distance."""
     features = features_fn(images)
     found = {layer: statistic.summarize(features[layer]) for layer in layers}
     units = {
         layer: statistic.distance(statistic.summarize(0 * features[layer]), target) for layer, target in found.items()
     }
-    return found, _or_one(units, relative)
+    return found, {
+        layer: jnp.maximum(unit, 1e-12) if relative else jnp.ones_like(unit) for layer, unit in units.items()
+    }
 
 
-def _or_one(units, relative):
-    return {layer: jnp.maximum(unit, 1e-12) if relative else jnp.ones_like(unit) for layer, unit in units.items()}
-
-
-def _require_layers(features_fn, images, layers):
+def _require_layers(features_fn: FeaturesFn, images: Array, layers: Sequence[str]) -> None:
     known = jax.eval_shape(features_fn, images)
     for layer in layers:
         if layer not in known:
             raise InputError(f"there is no layer {layer!r} among the features: choose from {', '.join(known)}")
 
 
-def _per_image(weight, n):
+def _per_image(weight: ArrayLike, n: int) -> Float[Array, " n"]:
     return jnp.broadcast_to(jnp.asarray(weight, jnp.result_type(float)), (n,))
 
 
-def _rows(leaf, n):
+def _rows(leaf: Array, n: int) -> Array:
     if leaf.shape[0] not in (1, n):
         raise InputError(f"a style or region must be one for all or one for each of {n} images, got {leaf.shape[0]}")
     return jnp.broadcast_to(leaf, (n, *leaf.shape[1:]))

@@ -49,10 +49,10 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
         weights and the correction of Kingma and Ba, "Adam", https://arxiv.org/abs/1412.6980, 2014, section 3.
     """
 
-    def init(params):
+    def init(params: Any) -> AveragedState:
         return AveragedState(optimizer.init(params), jax.tree.map(jnp.zeros_like, params), jnp.zeros(()))
 
-    def update(updates, state, params=None):
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, AveragedState]:
         updates, inner = optimizer.update(updates, state.inner, params)
         assert params is not None, "an average needs the parameters: update(updates, state, params)"
         moved = optax.apply_updates(params, updates)

@@ -13,8 +13,10 @@ from jaxvision.errors import InputError
 from jaxvision.style.moments import pixel_shares
 from jaxvision.style.sorting import sort_rows
 
+Distance = Callable[[Array, Array], Array]
 
-def sliced_wasserstein(n_directions: int | None = None, seed: int = 0) -> tuple[Callable, Callable]:
+
+def sliced_wasserstein(n_directions: int | None = None, seed: int = 0) -> tuple["SortedProjections", Distance]:
     r"""Distributions of features along random directions, as a pair (summarize, distance).
 
     $$ d = \frac{1}{D} \sum_{k=1}^{D} W_2^2(\theta_k^\top F, \theta_k^\top F') $$
@@ -51,7 +53,7 @@ def sliced_wasserstein(n_directions: int | None = None, seed: int = 0) -> tuple[
     return SortedProjections(n_directions, seed), quantile_distance
 
 
-def channel_histogram() -> tuple[Callable, Callable]:
+def channel_histogram() -> tuple[Callable[..., Array], Distance]:
     r"""The distribution of each channel, as a pair (summarize, distance).
 
     $$ d = \frac{1}{HWC} \sum_{p,c} \left( F_{pc} - \operatorname{match}(F, F')_{pc} \right)^2 $$

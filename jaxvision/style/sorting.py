@@ -38,14 +38,14 @@ def sort_rows(values: Float[Array, "*rows p"]) -> Float[Array, "*rows p"]:
     return _floats(jnp.sort(_integers(values)), values.dtype)
 
 
-def _forward(values):
+def _forward(values: Array) -> tuple[Array, tuple[Array, Array]]:
     keys = _integers(values)
     # Through sort_rows itself, so that a gradient of a gradient knows it; the compiler sorts once for both.
     return sort_rows(values), (keys, jnp.sort(keys))
 
 
-def _backward(saved, gradient):
-    row: Callable = _row_gradient
+def _backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    row: Callable[..., Array] = _row_gradient
     for _ in range(gradient.ndim - 1):
         row = jax.vmap(row)
     return (row(*saved, gradient),)

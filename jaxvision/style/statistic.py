@@ -1,7 +1,9 @@
 """What a style is to this room: statistics of features that forget where things are, and a distance between them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from jaxtyping import Array
 
 from jaxvision.style.gram import gram_distance, gram_matrix
 from jaxvision.style.moments import channel_moments, moments_distance
@@ -24,8 +26,8 @@ class StyleStatistic(NamedTuple):
         Array([9.], dtype=float32)
     """
 
-    summarize: Callable
-    distance: Callable
+    summarize: Callable[..., Any]
+    distance: Callable[[Any, Any], Array]
 
 
 GRAM = StyleStatistic(gram_matrix, gram_distance)

@@ -1,10 +1,11 @@
 """Style transfer from coarse to fine: one compiled program for each size."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 from jaxvision.errors import InputError
 from jaxvision.pixels import ClipNormalized, PixelState, advance, check_images, evaluate, resize, start
 from jaxvision.pixels.loop import Terms, Trace
+from jaxvision.signatures import FeaturesFn
 from jaxvision.style.devices import divide_rows
 from jaxvision.style.objective import Layers, check_regions, style_problem, style_targets
 from jaxvision.style.optimizers import adam, average
@@ -35,7 +37,7 @@ class TransferResult(NamedTuple):
 
 
 def transfer(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     content: Float[ArrayLike, "n h w c"],
     styles: Sequence[Float[ArrayLike, "_ _ _ _"]],
     *,
@@ -50,8 +52,8 @@ def transfer(
     init: Float[ArrayLike, "n h w c"] | None = None,
     sizes: Sequence[int] | None = None,
     n_steps: int | Sequence[int] = 200,
-    optimizer: Any = None,
-    project: Callable | None = DISPLAYABLE,
+    optimizer: optax.GradientTransformation | None = None,
+    project: Callable[[Array, Array], Array] | None = DISPLAYABLE,
     mesh: Mesh | None = None,
 ) -> TransferResult:
     r"""An image with the content of one picture and the style of others.
@@ -110,8 +112,9 @@ def transfer(
     counts = [n_steps] * len(sides) if isinstance(n_steps, int) else list(n_steps)
     if not sides or len(counts) != len(sides):
         raise InputError(f"there must be a number of steps for each size, got {len(counts)} for {len(sides)} sizes")
-    images = content if init is None else check_images(init)
-    state, traces = None, []
+    begin = content if init is None else check_images(init)
+    problem = state = None
+    traces: list[Trace] = []
     for side, count in zip(sides, counts, strict=True):
         now, (styles_now, regions_now) = at_side(content, styles, regions, side)
         if mesh is not None:
@@ -131,14 +134,15 @@ def transfer(
         )
         problem = style_problem(features_fn, targets, optimizer, statistic=statistic, project=project)
         size = (now.shape[1], now.shape[2])
-        state = start(problem, resize(images, size)) if state is None else rescaled(state, size)
+        state = start(problem, resize(begin, size)) if state is None else rescaled(state, size)
         if mesh is not None:
             problem, state = divide_rows((problem, state), mesh)
         state, trace = advance(problem, state, n_steps=count)
         traces.append(trace)
-        images = average(state) if project is None else project(average(state), state.step)
-        final = evaluate(problem, images)
-    return TransferResult(images, tuple(traces), final)
+    assert problem is not None  # there is a size
+    assert state is not None
+    images = average(state) if project is None else project(average(state), state.step)
+    return TransferResult(images, tuple(traces), evaluate(problem, images))
 
 
 def at_side(
@@ -146,17 +150,15 @@ def at_side(
     styles: Sequence[Float[ArrayLike, "_ _ _ _"]],
     regions: Sequence[Float[ArrayLike, "_ _ _"] | None] | None,
     side: int,
-) -> tuple[Array, tuple[list[Array], list[Array | None] | None]]:
+) -> tuple[Array, tuple[list[Array], Sequence[Array | None] | None]]:
     """Content, styles and regions for a size: all shrunk by the factor that gives the content this short side."""
     h, w = content.shape[1:3]
     factor = side / min(h, w)
     size = _scaled((h, w), factor)
     smaller = [_resized(jnp.asarray(style), _scaled(jnp.shape(style)[1:3], factor)) for style in styles]
-    if regions is not None:
-        regions = [
-            None if region is None else _resized(jnp.asarray(region)[..., None], size)[..., 0] for region in regions
-        ]
-    return _resized(content, size), (smaller, regions)
+    # None, for everywhere, is no leaf.
+    confined = jax.tree.map(lambda region: _resized(jnp.asarray(region)[..., None], size)[..., 0], regions)
+    return _resized(content, size), (smaller, confined)
 
 
 def rescaled(state: PixelState, size: tuple[int, int]) -> PixelState:
@@ -171,7 +173,7 @@ def rescaled(state: PixelState, size: tuple[int, int]) -> PixelState:
     """
     shape = state.images.shape
 
-    def resized(leaf):
+    def resized(leaf: Array) -> Array:
         if leaf.shape[:1] != shape[:1] or leaf.shape[-3:] != shape[1:]:
             return leaf
         flat = leaf.reshape(-1, *shape[1:])

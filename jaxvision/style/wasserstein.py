@@ -23,6 +23,8 @@ RIDGE_ROUNDINGS = 10.0
 # Norms are made this much larger than they are: the scaled iteration folds what exceeds 1 back below zero.
 MARGIN = 1.01
 
+Pair = tuple[Array, Array]
+
 
 class Gaussian(NamedTuple):
     """Features as a normal distribution.
@@ -146,7 +148,7 @@ def _root(matrices: Float[Array, "n c c"]) -> Float[Array, "n c c"]:
     identity = _identity(matrices)
     scaled, norm = _normalized(matrices)
 
-    def step(pair, rho):
+    def step(pair: Pair, rho: Array) -> tuple[Pair, None]:
         root, inverse = pair
         factor = rho / 2 * (3 * identity - rho**2 * _matmul(inverse, root))
         return (_matmul(root, factor), _matmul(factor, inverse)), None
@@ -157,17 +159,15 @@ def _root(matrices: Float[Array, "n c c"]) -> Float[Array, "n c c"]:
 
 
 @_root.defjvp
-def _root_jvp(primals, tangents):
+def _root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     root = _root(*primals)
 
-    def products(change):
+    def products(change: Array) -> Array:
         return _matmul(root, change) + _matmul(change, root)
 
-    def solve(_, right):
-        return _solve_lyapunov(root, right)
-
-    (change,) = tangents
-    return root, jax.lax.custom_linear_solve(products, change, solve, symmetric=True)
+    return root, jax.lax.custom_linear_solve(
+        products, tangents[0], lambda _, right: _solve_lyapunov(root, right), symmetric=True
+    )
 
 
 @jax.jit
@@ -179,7 +179,7 @@ def _solve_lyapunov(root: Float[Array, "n c c"], right: Float[Array, "n c c"]) -
     root, norm = _normalized(root)
     right = (right + right.mT) / (2 * norm)
 
-    def step(pair, rho):
+    def step(pair: Pair, rho: Array) -> tuple[Pair, None]:
         root, right = pair
         square, product = _matmul(root, root), _matmul(root, right)
         bent = _matmul(root, product - product.mT) + _matmul(right, square)
@@ -194,7 +194,7 @@ def _solve_lyapunov(root: Float[Array, "n c c"], right: Float[Array, "n c c"]) -
 def _polar(matrices: Float[Array, "n c c"]) -> Float[Array, "n c c"]:
     """The nearest rotation to each product of two roots: U V' of its singular vectors."""
 
-    def step(rotation, rho):
+    def step(rotation: Array, rho: Array) -> tuple[Array, None]:
         return rho / 2 * (3 * rotation - rho**2 * _matmul(rotation, _matmul(rotation.mT, rotation))), None
 
     scaled, _ = _normalized(matrices)

@@ -1,7 +1,7 @@
 """Arbitrary style in one pass: an encoder's features, their moments exchanged, and a decoder trained to draw them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -13,9 +13,9 @@ from jaxvision import weights as weight_files
 from jaxvision.backbones import Conv, Layered, load_state_dict, relu
 from jaxvision.backbones.layers import Keys
 from jaxvision.errors import InputError
+from jaxvision.signatures import FeaturesFn
 from jaxvision.style import adaptive_instance_norm
-from jaxvision.stylizers.layers import bounded_image, double, reflect_conv, reflect_pad
-from jaxvision.stylizers.transformer import require_side
+from jaxvision.stylizers.layers import bounded_image, double, reflect_conv, reflect_pad, require_side
 
 MARGIN = 16  # pixels an image is mirrored outwards before it is encoded: encoders cut or blacken the border
 MIN_SIDE = MARGIN + 1
@@ -61,7 +61,7 @@ class AdaINDecoder(Layered):
 
 
 def adain_decoder(
-    features_fn: Callable, layer: str, *, weights: str | Path | None = None, key: Keys | None = None
+    features_fn: FeaturesFn, layer: str, *, weights: str | Path | None = None, key: Keys | None = None
 ) -> AdaINDecoder:
     """The decoder that belongs to a layer of an encoder.
 
@@ -100,7 +100,7 @@ def adain_decoder(
     return load_state_dict(shapes, weight_files.load(Path(weights)), source=str(weights))
 
 
-def encode(features_fn: Callable, images: Float[Array, "n h w 3"]) -> dict[str, Float[Array, "n _ _ _"]]:
+def encode(features_fn: FeaturesFn, images: Float[Array, "n h w 3"]) -> Mapping[str, Array]:
     """Features of images whose border is mirrored outwards first, so that the border is drawn as well as the middle.
 
     Args:
@@ -113,7 +113,7 @@ def encode(features_fn: Callable, images: Float[Array, "n h w 3"]) -> dict[str, 
     Raises:
         InputError: if the images are smaller.
     """
-    require_side((images.shape[1], images.shape[2]), MIN_SIDE, "arbitrary style")
+    require_side(images, MIN_SIDE, "arbitrary style")
     return features_fn(reflect_pad(images, MARGIN))
 
 
@@ -127,7 +127,7 @@ def decode(
 
 
 def adain_stylize(
-    features_fn: Callable,
+    features_fn: FeaturesFn,
     decoder: AdaINDecoder,
     content: Float[Array, "n h w 3"],
     style: Float[Array, "m h2 w2 3"],

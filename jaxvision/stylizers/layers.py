@@ -6,6 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones import Conv, conv2d
+from jaxvision.errors import InputError
 from jaxvision.pixels import IMAGENET_MEAN, IMAGENET_STD
 from jaxvision.style import channel_moments
 
@@ -125,6 +126,17 @@ def bounded_image(x: Float[Array, "n h w 3"]) -> Float[Array, "n h w 3"]:
     r"""From any values to normalised images that can be shown: $(\mathrm{sigmoid}(x) - \mu) / \sigma$."""
     mean, std = (jnp.asarray(values, x.dtype).reshape(1, 1, 1, 3) for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (jax.nn.sigmoid(x) - mean) / std
+
+
+def require_side(images: Float[Array, "n h w 3"], least: int, who: str) -> None:
+    """Refuses images with a side of fewer than `least` pixels.
+
+    Raises:
+        InputError: one sentence with the size.
+    """
+    h, w = images.shape[1:3]
+    if min(h, w) < least:
+        raise InputError(f"{who} needs images of at least {least} x {least} pixels, got {h} x {w}: resize them first")
 
 
 def _pairs(kernel: Array, axis: int) -> Array:

@@ -1,6 +1,5 @@
 """A video's frames, each begun from the one before: what stands still in the film stands still in the painting."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -8,6 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from jaxvision.pixels import gaussian_blur
+from jaxvision.signatures import ImagesFn
 
 SPREAD = 2.0  # pixels, deviation of the blur that tells a change from grain
 STILL = 0.06  # normalised units: a blurred change below this is grain
@@ -44,7 +44,7 @@ def no_frame(size: tuple[int, int], n: int = 1) -> Steady:
 
 
 def next_frame(
-    stylizer: Callable, state: Steady, frame: Float[Array, "n h w 3"], *, share: ArrayLike = 0.1
+    stylizer: ImagesFn, state: Steady, frame: Float[Array, "n h w 3"], *, share: ArrayLike = 0.1
 ) -> tuple[Steady, Float[Array, "n h w 3"]]:
     r"""The next frame of a video, stylised, and steady where the film is.
 

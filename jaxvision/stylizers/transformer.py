@@ -11,7 +11,7 @@ from jaxvision import weights as weight_files
 from jaxvision.backbones import Conv, Layered, load_state_dict, relu
 from jaxvision.backbones.layers import Keys
 from jaxvision.errors import InputError
-from jaxvision.stylizers.layers import InstanceNorm, bounded_image, double, reflect_conv
+from jaxvision.stylizers.layers import InstanceNorm, bounded_image, double, reflect_conv, require_side
 
 MIN_SIDE = 8
 WIDTH = 32
@@ -60,8 +60,8 @@ class TransformerNet(Layered):
         Raises:
             InputError: if the images are smaller than 8 x 8.
         """
+        require_side(images, MIN_SIDE, "the transformer network")
         h, w = images.shape[1:3]
-        require_side((h, w), MIN_SIDE, "the transformer network")
         x = self._unit("down0", images)  # (n, h, w, width)
         x = self._unit("down1", x)  # (n, h/2, w/2, 2 width), sizes rounded up
         x = self._unit("down2", x)  # (n, h/4, w/4, 4 width)
@@ -125,15 +125,3 @@ def transformer_net(
         if given not in (None, found):
             raise InputError(f"{weights}: {flag} is {found} there, not {given}: leave {flag} out")
     return load_state_dict(shapes, tensors, source=str(weights))
-
-
-def require_side(size: tuple[int, int], least: int, who: str) -> None:
-    """Refuses images with a side of fewer than `least` pixels.
-
-    Raises:
-        InputError: one sentence with the size.
-    """
-    if min(size) < least:
-        raise InputError(
-            f"{who} needs images of at least {least} x {least} pixels, got {size[0]} x {size[1]}: resize them first"
-        )

@@ -29,6 +29,14 @@ def run(content=CONTENT, styles=(STYLE,), **settings):
     return style.transfer(features, content, list(styles), **{"n_steps": 20, **LAYERS, **WEIGHTS, **settings})
 
 
+@pytest.fixture(scope="module")
+def begun():
+    """A run of three steps."""
+    targets = style.style_targets(features, CONTENT, [STYLE], **LAYERS)
+    problem = style.style_problem(features, targets, style.adam())
+    return advance(problem, start(problem, CONTENT), n_steps=3)[0]
+
+
 def test_loss_is_the_sum_of_its_terms_and_falls():
     result = run()
     terms = {name: value for name, value in result.traces[0].items() if name != "loss"}
@@ -50,15 +58,8 @@ def test_terms_are_the_losses_by_hand():
 
 
 def test_without_style_the_content_comes_back():
-    result = style.transfer(
-        lambda x: {"pixels": x},
-        CONTENT,
-        [],
-        content_layers={"pixels": 1.0},
-        style_layers={},
-        init=0 * CONTENT,
-        n_steps=200,
-    )
+    layers = {"content_layers": {"pixels": 1.0}, "style_layers": {}}
+    result = style.transfer(lambda x: {"pixels": x}, CONTENT, [], init=0 * CONTENT, n_steps=200, **layers)
     np.testing.assert_allclose(result.images, CONTENT, atol=0.05)
 
 
@@ -95,28 +96,24 @@ def test_a_contact_sheet_is_a_loop_of_singles():
         np.testing.assert_allclose(sheet.images[i], single.images[0], rtol=1e-4, atol=1e-4)
 
 
-def test_coarse_to_fine_ends_at_the_last_size_and_carries_what_adam_knows():
+def test_coarse_to_fine_ends_at_the_last_size():
     result = run(sizes=[4, 8], n_steps=[10, 5])
     assert result.images.shape == CONTENT.shape
     assert [len(trace["loss"]) for trace in result.traces] == [10, 5]
-    targets = style.style_targets(features, CONTENT, [STYLE], **LAYERS)
-    problem = style.style_problem(features, targets, style.adam())
-    state, _ = advance(problem, start(problem, CONTENT), n_steps=3)
-    larger = style.rescaled(state, (16, 20))
+
+
+def test_a_larger_size_carries_what_adam_knows(begun):
+    larger = style.rescaled(begun, (16, 20))
     assert larger.images.shape == (1, 16, 20, 3)
-    moment = state.optimizer_state.inner[0].nu
-    grown = larger.optimizer_state.inner[0].nu
-    assert grown.shape == (1, 16, 20, 3)
-    assert grown.min() >= 0
-    np.testing.assert_allclose(jnp.mean(grown), jnp.mean(moment), rtol=0.1)
-    assert larger.optimizer_state.inner[0].count == state.optimizer_state.inner[0].count
+    adam, grown = begun.optimizer_state.inner[0], larger.optimizer_state.inner[0]
+    assert grown.nu.shape == (1, 16, 20, 3)
+    assert grown.nu.min() >= 0
+    np.testing.assert_allclose(jnp.mean(grown.nu), jnp.mean(adam.nu), rtol=0.1)
+    assert grown.count == adam.count
 
 
-def test_same_size_is_not_resampled():
-    targets = style.style_targets(features, CONTENT, [STYLE], **LAYERS)
-    problem = style.style_problem(features, targets, style.adam())
-    state, _ = advance(problem, start(problem, CONTENT), n_steps=3)
-    jax.tree.map(np.testing.assert_array_equal, style.rescaled(state, (8, 10)).optimizer_state, state.optimizer_state)
+def test_same_size_is_not_resampled(begun):
+    jax.tree.map(np.testing.assert_array_equal, style.rescaled(begun, (8, 10)).optimizer_state, begun.optimizer_state)
 
 
 @pytest.mark.parametrize("statistic", ["GRAM", "MOMENTS", "WASSERSTEIN", "SLICED", "HISTOGRAM"])

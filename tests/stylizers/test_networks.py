@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxvision import weights
-from jaxvision.backbones import features_fn, squeezenet1_1, state_dict
+from jaxvision.backbones import features_fn, load_state_dict, squeezenet1_1, state_dict
 from jaxvision.errors import InputError
 from jaxvision.pixels import denormalize
 from jaxvision.stylizers import adain_decoder, adain_stylize, transformer_net
@@ -118,8 +118,6 @@ def test_the_transformer_equals_pytorchs():
         name: np.random.default_rng(len(name)).normal(size=value.shape).astype(np.float32) * 0.2 + (value.ndim == 1)
         for name, value in state_dict(model).items()
     }
-    from jaxvision.backbones import load_state_dict
-
     model = load_state_dict(model, tensors)
     net = TransformerNet(4, 2)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
