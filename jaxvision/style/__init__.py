@@ -1,6 +1,7 @@
 """Content of one picture, style of another: losses, statistics and the transfer."""
 
 from jaxvision.style.adain import adaptive_instance_norm
+from jaxvision.style.central import central_distance, central_moments
 from jaxvision.style.color import keep_chroma, match_color
 from jaxvision.style.devices import divide_rows, height_mesh
 from jaxvision.style.feedforward import adain_loss, perceptual_loss
@@ -11,11 +12,12 @@ from jaxvision.style.objective import StyleObjective, StyleTargets, style_proble
 from jaxvision.style.optimizers import adam, average, averaged, lbfgs
 from jaxvision.style.published import CLAMP, Clamp, published_schedule
 from jaxvision.style.sliced import channel_histogram, sliced_wasserstein
-from jaxvision.style.statistic import GRAM, HISTOGRAM, MOMENTS, SLICED, WASSERSTEIN, StyleStatistic
+from jaxvision.style.statistic import CENTRAL, GRAM, HISTOGRAM, MOMENTS, SLICED, WASSERSTEIN, StyleStatistic
 from jaxvision.style.transfer import TransferResult, at_side, rescaled, transfer
 from jaxvision.style.wasserstein import bures_distance, gaussian_moments
 
 __all__ = [
+    "CENTRAL",
     "CLAMP",
     "GRAM",
     "HISTOGRAM",
@@ -34,6 +36,8 @@ __all__ = [
     "average",
     "averaged",
     "bures_distance",
+    "central_distance",
+    "central_moments",
     "channel_histogram",
     "channel_moments",
     "content_loss",

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array
 
+from jaxvision.style.central import central_distance, central_moments
 from jaxvision.style.gram import gram_distance, gram_matrix
 from jaxvision.style.moments import channel_moments, moments_distance
 from jaxvision.style.sliced import channel_histogram, sliced_wasserstein
@@ -35,6 +36,9 @@ GRAM = StyleStatistic(gram_matrix, gram_distance)
 
 MOMENTS = StyleStatistic(channel_moments, moments_distance)
 """Mean and deviation of each channel: Huang and Belongie, 2017."""
+
+CENTRAL = StyleStatistic(central_moments, central_distance)
+"""Mean, deviation and skewness of each channel: Kalischek et al., 2021."""
 
 WASSERSTEIN = StyleStatistic(gaussian_moments, bures_distance)
 """Mean and covariance, compared by what it takes to move one Gaussian to the other."""

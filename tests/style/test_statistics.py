@@ -10,6 +10,7 @@ import pytest
 from jax.test_util import check_grads
 
 from jaxvision.style import (
+    CENTRAL,
     HISTOGRAM,
     MOMENTS,
     SLICED,
@@ -22,7 +23,13 @@ from jaxvision.style import (
 from jaxvision.style.moments import EPSILON
 from tests.style.conftest import between, random_features, value_and_grad
 
-STATISTICS = {"moments": MOMENTS, "wasserstein": WASSERSTEIN, "sliced": SLICED, "histogram": HISTOGRAM}
+STATISTICS = {
+    "moments": MOMENTS,
+    "central": CENTRAL,
+    "wasserstein": WASSERSTEIN,
+    "sliced": SLICED,
+    "histogram": HISTOGRAM,
+}
 every_statistic = pytest.mark.parametrize("statistic", STATISTICS.values(), ids=STATISTICS)
 
 
