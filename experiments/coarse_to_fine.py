@@ -1,6 +1,7 @@
 """Coarse shapes first, details later: an optimiser for images of few pixels."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,9 @@ def coarse_to_fine(
     """
     unit_step = normalized_gradient(1.0)
     sigmas = [first_sigma * (last_sigma / first_sigma) ** (k / (STAGES - 1)) for k in range(STAGES)]
-    blurs = [functools.partial(_blur, sigma=sigma) for sigma in sigmas]
+    blurs = [lambda gradient, sigma=sigma: gaussian_blur(gradient[None], sigma)[0] for sigma in sigmas]
 
-    def update(updates, state, params=None):
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         share = jnp.minimum(state.astype(jnp.float32) / n_steps, 1.0)
         stage = jnp.minimum((share * STAGES).astype(jnp.int32), STAGES - 1)
         step, _ = unit_step.update(jax.lax.switch(stage, blurs, updates), optax.EmptyState(), params)
@@ -57,7 +58,3 @@ def coarse_to_fine(
         return jax.tree.map(lambda s: length * s, step), state + 1
 
     return optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
-
-
-def _blur(gradient, *, sigma):
-    return gaussian_blur(gradient[None], sigma)[0]

@@ -5,9 +5,10 @@ import numpy as np
 from jaxtyping import Float
 
 SCALE = "inferno"  # perceptual: equal steps of the value look equal, also in grey
+CLIP = 99.5  # percentile shown as the brightest colour
 
 
-def heat(values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Float[np.ndarray, "h w 3"]:
+def heat(values: Float[np.ndarray, "h w"], *, clip: float = CLIP) -> Float[np.ndarray, "h w 3"]:
     """A map as colours of a perceptual scale, black where nothing matters.
 
     Args:
@@ -24,22 +25,19 @@ def heat(values: Float[np.ndarray, "h w"], *, clip: float = 99.5) -> Float[np.nd
     return np.asarray(matplotlib.colormaps[SCALE](_unit(values, clip))[..., :3], np.float32)
 
 
-def overlay(
-    photograph: Float[np.ndarray, "h w c"], values: Float[np.ndarray, "h w"], *, clip: float = 99.5
-) -> Float[np.ndarray, "h w 3"]:
+def overlay(photograph: Float[np.ndarray, "h w c"], values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w 3"]:
     """The map laid over its photograph: the photograph in dim grey, the map as light on it.
 
     Args:
         photograph: `(h, w, c)` in [0, 1].
         values: `(h, w)`, non-negative.
-        clip: as in `heat`.
 
     Returns:
         `(h, w, 3)` in [0, 1].
     """
-    weight = _unit(values, clip)[..., None]
+    weight = _unit(values, CLIP)[..., None]
     grey = np.repeat(photograph.mean(axis=-1, keepdims=True), 3, axis=-1)
-    return np.asarray((1 - weight) * (0.15 + 0.55 * grey) + weight * heat(values, clip=clip), np.float32)
+    return np.asarray((1 - weight) * (0.15 + 0.55 * grey) + weight * heat(values), np.float32)
 
 
 def magnification(change: Float[np.ndarray, "n h w c"]) -> int:

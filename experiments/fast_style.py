@@ -11,34 +11,32 @@ normalization", 2017, https://arxiv.org/abs/1703.06868. Expected: 13 frames of 2
 nine minutes for the training. Ctrl-C leaves a training that --resume goes on with, to the same bits.
 """
 
-import time
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float, UInt8
 
-from experiments import cards, crops, fast_style_figures, fast_style_training, optimizers, videos
+from experiments import cards, crops, optimizers, training, videos
 from experiments.command import command, command_line
-from experiments.fast_style_apply import Styled, is_video, style_images, style_video
-from experiments.fast_style_settings import Config, check
+from experiments.fast_style_apply import Styled, is_video, style_images, style_video, styled
+from experiments.fast_style_settings import Config, resolved
+from experiments.fast_style_training import Task, any_style, one_style
 from experiments.figures import save
-from experiments.networks import load_network
-from experiments.style_figures import contact_sheet
-from experiments.stylizer_files import EMBEDDED, Stylizer, load_stylizer, rounded, save_stylizer
-from jaxvision import style
+from experiments.networks import Network, load_network
+from experiments.style_figures import contact_sheet, loss_curves
+from experiments.style_pictures import content_file, normalized
+from experiments.stylizer_files import EMBEDDED, load_stylizer, rounded, save_stylizer
 from jaxvision.backbones import state_dict
-from jaxvision.data import PATTERNS, find_images, read_image, resize_image, sample_file
+from jaxvision.data import PATTERNS, find_images, read_image, sample_file
 from jaxvision.errors import InputError
-from jaxvision.pixels import normalize
-from jaxvision.training import FREE, fit, gradient_step, new_run, resumed_run, start
+from jaxvision.training import TrainState, gradient_step, new_run, start
 
 SHOWN = 4  # photographs of a sample sheet
-CONTENT_WEIGHTS = {"transformer": 5.0, "adain": 1.0}
-STATISTICS = {"gram": style.GRAM, "moments": style.MOMENTS, "wasserstein": style.WASSERSTEIN, "sliced": style.SLICED}
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,6 @@ def main(config: Config) -> Applied | Trained:
             in part, what could be read is written first.
         FloatingPointError: if the loss stops being a number.
     """
-    check(config)
     return apply(config) if config.mode == "apply" else train(config)
 
 
@@ -101,13 +98,16 @@ def apply(config: Config) -> Applied:
     Raises:
         InputError: if something cannot be read or written.
     """
-    content = config.content or str(sample_file("cat"))
+    config = resolved(config)
+    content = str(content_file(config.content))
     stylizer = load_stylizer(config.network or EMBEDDED, config.weights)
     if stylizer.encoder is None and config.style:
         raise InputError(
             f"{stylizer.note}, has its own: leave --style out, or give a decoder that was trained by --method adain"
         )
-    picture = None if stylizer.encoder is None else _normalized(_one_picture(config.style), config.style_size)
+    picture = None
+    if stylizer.encoder is not None:
+        picture = normalized(read_image(one_picture(config.style)), config.style_size)
     function = stylizer.function(picture, config.alpha)
     # Looked at beforehand: nothing is written for a run that cannot begin.
     clip = videos.open_clip(Path(content)) if is_video(content) else None
@@ -115,11 +115,11 @@ def apply(config: Config) -> Applied:
         find_images(content)
     with new_run("fast_style", config, run_dir=config.run_dir) as run:
         run.note(f"The network: {stylizer.note}.")
-        sizes = {"size": config.size, "min_side": stylizer.min_side}
+        size, least = config.size, stylizer.min_side
         if clip is None:
-            found = style_images(run, function, content, **sizes)
+            found = style_images(run, function, content, size=size, min_side=least)
         else:
-            found = style_video(run, function, clip, share=config.share, **sizes)
+            found = style_video(run, function, clip, size=size, min_side=least, share=config.share)
         result = Applied(run.path, stylizer.note, found.paths, found.n_frames, found.rate)
         run.finish(result)
         run.note(said(found))
@@ -155,119 +155,98 @@ def train(config: Config) -> Trained:
         InputError: if pictures or settings cannot be used.
         FloatingPointError: if the loss stops being a number.
     """
-    network = load_network(config.weights)
-    side = config.size or 128
-    files, what = crops.photographs(config.photos)
-    photographs = crops.squares(files, 2 * side)
-    task, style_names = _task(config, network, jnp.asarray(photographs), side)
-    rate = optimizers.warm_cosine(config.learning_rate, config.n_steps, 0.05)
-    optimizer = optimizers.adamw(rate, weight_decay=0.0, clip=config.clip)
-    state = start(task.model, optimizer, key=jax.random.key(config.seed))
-    style_picture = _normalized(style_names[0], config.style_size)
-    shown = photographs[:SHOWN]
-
-    def stylizer_of(model) -> Stylizer:
-        return Stylizer(model, None if task.layer is None else network, task.layer or "", "in training")
-
-    def draw(model) -> list[Float[np.ndarray, "h w 3"]]:
-        return list(fast_style_figures.styled(stylizer_of(model).function(style_picture), shown))
-
-    open_run = partial(resumed_run, free=(*FREE, "export")) if config.resume else new_run
-    with open_run("fast_style", config, run_dir=config.run_dir) as run:
+    settings = resolved(config)
+    network = load_network(settings.weights)
+    files, what = crops.photographs(settings.photos)
+    photographs = crops.squares(files, 2 * settings.size)
+    task, styles = task_of(settings, network, photographs)
+    rate = optimizers.warm_cosine(settings.learning_rate, settings.n_steps, 0.05)
+    optimizer = optimizers.adamw(rate, weight_decay=0.0, clip=settings.clip)
+    state = start(task.stylizer.model, optimizer, key=jax.random.key(settings.seed))
+    with training.open_run("fast_style", settings) as run:
         run.note(network.note)
-        state = run.restore(state) if config.resume else state
+        shown = photographs[:SHOWN]
+        picture = normalized(read_image(styles[0]), settings.style_size)
+        titles = [f"{file.stem} as {styles[0].stem}" for file in files[:SHOWN]]
 
-        def sample(state) -> None:
-            figure = contact_sheet([draw(state.model)], [f.stem for f in files[:SHOWN]])
-            save(figure, run.picture(f"progress/step_{int(state.step):05d}.png"))
+        def draw(model: Any) -> list[Float[np.ndarray, "h w 3"]]:
+            function = replace(task.stylizer, model=model).function(picture)
+            return [styled(function, photograph) / np.float32(255) for photograph in shown]
 
-        began = time.monotonic()
-        state = fit(
-            gradient_step(task.loss_fn, optimizer),
+        def sample(state: TrainState) -> None:
+            save(contact_sheet([draw(state.model)], titles), run.picture(f"progress/step_{int(state.step):05d}.png"))
+
+        state, seconds = training.trained(
+            settings,
+            run,
             state,
+            gradient_step(task.loss_fn, optimizer),
             task.batch_fn,
-            n_steps=config.n_steps,
+            n_steps=settings.n_steps,
             steps_per_dispatch=1,
-            run=run,
-            checkpoint_every=config.checkpoint_every,
             after_checkpoint=sample,
         )
-        seconds = time.monotonic() - began
-        trained = rounded(stylizer_of(state.model))
-        file = run.path / f"{config.method}.safetensors"
-        save_stylizer(file, trained)
-        rows = [list(shown / np.float32(255)), draw(trained.model)]
-        titles = [f"{f.stem} as {style_names[0].stem}" for f in files[:SHOWN]]
-        pictures = (
-            save(contact_sheet(rows, titles), run.picture("sheet.png")),
-            save(fast_style_figures.training_losses(run.metrics()), run.picture("losses.png")),
-        )
-        last = run.metrics()[-max(1, config.n_steps // 10) :]
-        names = [name for name in last[0] if name not in ("step", "gradient_norm")]
+        stylizer = rounded(replace(task.stylizer, model=state.model))
+        save_stylizer(run.path / f"{settings.method}.safetensors", stylizer)
+        sheet = contact_sheet([list(shown / np.float32(255)), draw(stylizer.model)], titles)
+        last = run.metrics()[-max(1, settings.n_steps // 10) :]
+        terms = [name for name in last[0] if name not in ("step", "gradient_norm")]
         result = Trained(
             run_dir=run.path,
-            network=file,
+            network=run.path / f"{settings.method}.safetensors",
             judge=network.name,
-            loss={name: float(np.mean([row[name] for row in last])) for name in names},
-            n_parameters=sum(tensor.size for tensor in state_dict(trained.model).values()),
+            loss={name: float(np.mean([row[name] for row in last])) for name in terms},
+            n_parameters=sum(tensor.size for tensor in state_dict(stylizer.model).values()),
             seconds=seconds,
-            pictures=pictures,
+            pictures=(
+                save(sheet, run.picture("sheet.png")),
+                save(loss_curves(run.metrics(), smooth=True), run.picture("losses.png")),
+            ),
         )
         run.finish(result)
-        run.note(f"Use it: python -m experiments.fast_style --network {config.export or file}")
-    if config.export is not None:
-        save_stylizer(config.export, trained)
-        _card(config, result, style_names, what)
+        run.note(f"Use it: python -m experiments.fast_style --network {settings.export or result.network}")
+    if settings.export is not None:
+        save_stylizer(settings.export, stylizer)
+        write_card(settings, config, result, styles, what)
     return result
 
 
-def _task(config, network, photographs, side):
-    """The training, and the files of its styles."""
-    content_weight = config.content_weight or CONTENT_WEIGHTS[config.method]
-    weights = (content_weight, config.style_weight, config.tv_weight)
-    settings = {"weights": weights, "batch_size": config.batch_size, "side": side, "seed": config.seed}
+def task_of(config: Any, network: Network, photographs: UInt8[np.ndarray, "m s s 3"]) -> tuple[Task, list[Path]]:
+    """The training of resolved settings, and the files of its styles."""
     if config.method == "transformer":
-        files = [_one_picture(config.style)]
-        picture = _normalized(files[0], config.style_size)
-        shape, statistic = (config.width, config.n_blocks), STATISTICS[config.statistic]
-        return fast_style_training.one_style(
-            network, photographs, picture, statistic=statistic, shape=shape, **settings
-        ), files
-    files = find_images(config.style) if config.style else [sample_file(name) for name in PATTERNS]
-    pictures = jnp.asarray(crops.squares(files, max(side, config.style_size)))
-    return fast_style_training.any_style(network, photographs, pictures, **settings), files
+        styles = [one_picture(config.style)]
+        picture = normalized(read_image(styles[0]), config.style_size)
+        return one_style(config, network, jnp.asarray(photographs), picture), styles
+    styles = find_images(config.style) if config.style else [sample_file(name) for name in PATTERNS]
+    pictures = crops.squares(styles, max(config.size, config.style_size))
+    return any_style(config, network, jnp.asarray(photographs), jnp.asarray(pictures)), styles
 
 
-def _one_picture(named: str | None) -> Path:
+def one_picture(named: str | None) -> Path:
+    """The file that `--style` names where it can only be one; none: a sample picture of a stained tissue."""
     files = find_images(named) if named else [sample_file("tissue")]
     if len(files) > 1:
         raise InputError(f"--style {named} is {len(files)} images where one is wanted: name one of them")
     return files[0]
 
 
-def _normalized(file: Path, side: int) -> Float[Array, "1 h w 3"]:
-    return normalize(resize_image(read_image(file), side, crop=False)[None].astype(np.float32) / 255)
-
-
-def _card(config: Config, result: Trained, styles: list[Path], what: str) -> None:
-    assert config.export is not None
-    one = config.method == "transformer"
-    architecture = (
-        f"Johnson's transformer network, width {config.width}, {config.n_blocks} residual blocks"
-        if one
-        else "decoder of adaptive instance normalisation"
-    )
-    judged = "ImageNet's weights are needed to train it, not to use it" if "ImageNet" in result.judge else ""
+def write_card(config: Any, given: Config, result: Trained, styles: Sequence[Path], what: str) -> None:
+    """Writes the card of `config.export` beside it."""
+    kind, architecture = "Any style", "decoder of adaptive instance normalisation"
+    if config.method == "transformer":
+        kind = "One style"
+        architecture = f"Johnson's transformer network, width {config.width}, {config.n_blocks} residual blocks"
+    needed = "; ImageNet's weights are needed to train it, not to use it" if "ImageNet" in result.judge else ""
     cards.table(
         config.export,
-        f"{'One style in one pass' if one else 'Any style in one pass'}: {', '.join(path.stem for path in styles[:3])}",
+        f"{kind} in one pass: {', '.join(path.stem for path in styles[:3])}",
         {
-            "command": f"`{command_line('fast_style', config)}`",
+            "command": f"`{command_line('fast_style', given)}`",
             "network": f"{architecture}, {result.n_parameters:,} parameters, float16",
             "images": "NHWC, RGB in [0, 1], then `jaxvision.pixels.normalize`; any size from 8 x 8 pixels",
             "style": ", ".join(path.name for path in styles),
-            "data": f"{what}, random crops of {config.size or 128} pixels",
-            "judged by": f"{result.judge}" + (f"; {judged}" if judged else ""),
+            "data": f"{what}, random crops of {config.size} pixels",
+            "judged by": f"{result.judge}{needed}",
             "training": f"{config.n_steps} steps of {config.batch_size} crops, Adam with peak rate "
             f"{config.learning_rate:g}, 5 % warm-up then cosine decay to zero, gradients clipped to norm "
             f"{config.clip:g}, seed {config.seed}",

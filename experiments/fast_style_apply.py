@@ -1,7 +1,6 @@
 """Pictures, folders and videos through a stylizer, one after the other."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +11,11 @@ from jaxtyping import Array, Float, UInt8
 
 from experiments import videos
 from experiments.inputs import file_name
+from experiments.style_pictures import Picture
 from jaxvision.data import find_images, read_image, read_metadata, resize_image, write_image
 from jaxvision.errors import InputError
 from jaxvision.pixels import denormalize, normalize
+from jaxvision.signatures import ImagesFn
 from jaxvision.stylizers import Steady, next_frame, no_frame
 from jaxvision.training import Run, progress
 
@@ -43,10 +44,10 @@ def is_video(content: str) -> bool:
         >>> is_video("holiday.MP4"), is_video("holiday.jpg")
         (True, False)
     """
-    return Path(content).suffix.lower() in videos.VIDEO_SUFFIXES and not Path(content).is_dir()
+    return Path(content).suffix.lower() in videos.SUFFIXES and not Path(content).is_dir()
 
 
-def style_images(run: Run, stylizer: Callable, content: str, *, size: int | None, min_side: int) -> Styled:
+def style_images(run: Run, stylizer: ImagesFn, content: str, *, size: int | None, min_side: int) -> Styled:
     """Every picture of a file, a folder or a glob, with its EXIF block and colour profile.
 
     Args:
@@ -79,7 +80,7 @@ def style_images(run: Run, stylizer: Callable, content: str, *, size: int | None
                     raise
                 complaints.append(str(error))
                 continue
-            result = np.asarray(_image(stylizer, image[None]))[0]
+            result = styled(stylizer, image)
             path = run.picture("stylised.png" if alone else file_name(number, file.stem))
             write_image(path, result, metadata=metadata)
             if image.shape in known:
@@ -91,11 +92,16 @@ def style_images(run: Run, stylizer: Callable, content: str, *, size: int | None
         raise InputError(complaints[0])
     others = f"; {len(complaints) - 1} more could not be read either" if len(complaints) > 1 else ""
     complaint = f"{complaints[0]}{others}; the other {len(paths)} are in {paths[0].parent}" if complaints else ""
-    return Styled(tuple(paths), len(paths), _rate(seconds), complaint)
+    return Styled(tuple(paths), len(paths), len(seconds) / sum(seconds) if seconds else 0.0, complaint)
+
+
+def styled(stylizer: ImagesFn, picture: Picture) -> Picture:
+    """One picture through a stylizer."""
+    return np.asarray(_image(stylizer, picture[None]))[0]
 
 
 def style_video(
-    run: Run, stylizer: Callable, clip: videos.Clip, *, size: int | None, min_side: int, share: float
+    run: Run, stylizer: ImagesFn, clip: videos.Clip, *, size: int | None, min_side: int, share: float
 ) -> Styled:
     """Every frame of a video, each begun from the one before.
 
@@ -137,11 +143,7 @@ def style_video(
     return Styled((path,), n, rate, complaint + kept)
 
 
-def _rate(seconds: list[float]) -> float:
-    return len(seconds) / sum(seconds) if seconds else 0.0
-
-
-def _sized(path: Path, image: UInt8[np.ndarray, "h w 3"], size: int | None, least: int) -> UInt8[np.ndarray, "h w 3"]:
+def _sized(path: Path, image: Picture, size: int | None, least: int) -> Picture:
     if size is not None and min(image.shape[:2]) != size:
         image = resize_image(image, size, crop=False)
     if min(image.shape[:2]) < least:
@@ -153,12 +155,14 @@ def _sized(path: Path, image: UInt8[np.ndarray, "h w 3"], size: int | None, leas
 
 
 @jax.jit
-def _image(stylizer, images):
+def _image(stylizer: ImagesFn, images: UInt8[Array, "n h w 3"]) -> UInt8[Array, "n h w 3"]:
     return _to_bytes(stylizer(_to_normalized(images)))
 
 
 @jax.jit
-def _frame(stylizer, state: Steady, frame, share):
+def _frame(
+    stylizer: ImagesFn, state: Steady, frame: UInt8[Array, "1 h w 3"], share: float
+) -> tuple[Steady, UInt8[Array, "1 h w 3"]]:
     state, shown = next_frame(stylizer, state, _to_normalized(frame), share=share)
     return state, _to_bytes(shown)
 

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from experiments import training
 from experiments.inputs import require_number
 from jaxvision.errors import InputError
+
+CONTENT_WEIGHTS = {"transformer": 5.0, "adain": 1.0}
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,17 @@ class Config:
         return self.mode == "train"
 
 
-def check(config: Config) -> None:
-    """Refuses settings that cannot work.
+def resolved(config: Config) -> Any:
+    """The settings, those of a training with what was left open filled in.
+
+    Args:
+        config: as given on the command line.
+
+    Returns:
+        A `Config`, what `config.json` holds; Any, because `size` and `content_weight` of a training are not None.
 
     Raises:
-        InputError: one sentence that names the flag.
+        InputError: one sentence that names the flag which cannot work.
     """
     for flag in ("n_steps", "batch_size", "width", "n_blocks", "checkpoint_every"):
         require_number(config, flag, at_least=1)
@@ -96,3 +105,6 @@ def check(config: Config) -> None:
         flag = "content" if config.content else "network"
         hint = "the photographs of a training are named by --photos" if flag == "content" else "training begins anew"
         raise InputError(f"--{flag} is for --mode apply: {hint}")
+    if config.mode == "apply":
+        return config
+    return training.filled(config, {"size": 128, "content_weight": CONTENT_WEIGHTS[config.method]})

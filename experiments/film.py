@@ -78,15 +78,36 @@ def shoot(run: Run, problem: PixelProblem, film: Film, moments: Int[np.ndarray, 
     """
     with progress(int(moments[-1]), int(film.step)) as report:
         for k in np.flatnonzero(moments > int(film.step)):
-            done = int(film.step)
-            pixels, trace = advance(problem, film.pixels, n_steps=int(moments[k]) - done)
-            require_finite(np.asarray(pixels.images), f"an image after step {moments[k]} ({run.kept()})")
+            pixels, last = logged_steps(run, problem, film.pixels, int(film.step), int(moments[k]))
             film = _expose(Film(pixels, film.frames, film.chances), problem, int(k))
-            means = {name: np.asarray(values).mean(axis=1) for name, values in trace.items()}
-            run.log(done, means)
             run.save(film)
-            report(int(moments[k]), {name: float(means[name][-1]) for name in ("target_probability", "loss")})
+            report(int(moments[k]), {name: float(last[name].mean()) for name in ("target_probability", "loss")})
     return film
+
+
+def logged_steps(
+    run: Run, problem: PixelProblem, pixels: PixelState, done: int, until: int
+) -> tuple[PixelState, dict[str, Float[np.ndarray, " n"]]]:
+    """A part of a pixel loop: some steps, whose metrics are logged as means over the images.
+
+    Args:
+        run: where metrics go.
+        problem: what to optimise.
+        pixels: the state after `done` steps of the run.
+        done: steps taken before this part.
+        until: steps taken after it.
+
+    Returns:
+        The state, and the metrics of the last of the steps, of each image.
+
+    Raises:
+        FloatingPointError: if an image is no longer finite.
+    """
+    pixels, trace = advance(problem, pixels, n_steps=until - done)
+    require_finite(np.asarray(pixels.images), f"an image after step {until} ({run.kept()})")
+    trace = {name: np.asarray(values) for name, values in trace.items()}
+    run.log(done, {name: values.mean(axis=1) for name, values in trace.items()})
+    return pixels, {name: values[-1] for name, values in trace.items()}
 
 
 def _expose(film: Film, problem: PixelProblem, k: int) -> Film:

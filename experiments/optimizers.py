@@ -1,4 +1,4 @@
-"""The optimisers a classifier is trained with: one schedule, two ways to turn a gradient into a step."""
+"""The optimisers networks are trained with: one schedule, two ways to turn a gradient into a step."""
 
 from typing import Any
 

@@ -9,11 +9,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
-from experiments.inputs import require_finite, to_unit
+from experiments.film import logged_steps
+from experiments.inputs import to_unit
 from experiments.style_stages import Course, Stage
 from jaxvision import style
 from jaxvision.data import write_image
-from jaxvision.pixels import PixelProblem, PixelState, advance, evaluate, resize, start
+from jaxvision.pixels import PixelProblem, PixelState, evaluate, resize, start
 from jaxvision.training import Run, checkpoints, progress
 
 PARTS = 12  # of a run, with a picture and a checkpoint after each
@@ -93,34 +94,25 @@ def paint(run: Run, subject: Subject, *, resume: bool) -> tuple[Painting, dict[s
     n_steps = subject.stages[-1].end
     moments = np.unique(np.linspace(0, n_steps, PARTS + 1).round().astype(int))
     done = _done(run) if resume else 0
-    k = _stage_of(subject, done)
+    k = next(k for k, stage in enumerate(subject.stages) if done <= stage.end)  # whose size the image has
     problem = subject.problem(k)
     painting = Painting(start(problem, resize(subject.begin, subject.size(k))), jnp.zeros((), jnp.int32))
     painting = run.restore(painting) if resume else painting
     with progress(n_steps, done) as report:
         while (done := int(painting.done)) < n_steps:
+            pixels = painting.pixels
             if done == subject.stages[k].end:  # on to the next size or optimiser
                 k += 1
                 problem = subject.problem(k)
-                painting = painting._replace(
-                    pixels=_carried(problem, painting.pixels, subject.stages[k], subject.size(k))
-                )
+                pixels = _carried(problem, pixels, subject.stages[k], subject.size(k))
             following = min(int(moments[moments > done].min()), subject.stages[k].end)
-            pixels, trace = advance(*subject.placed((problem, painting.pixels)), n_steps=following - done)
-            require_finite(np.asarray(pixels.images), f"the image after step {following} ({run.kept()})")
+            pixels, last = logged_steps(run, *subject.placed((problem, pixels)), done, following)
+            write_image(run.picture(f"progress/step_{following:05d}.png"), to_unit(style.average(pixels))[0])
             painting = Painting(pixels, jnp.asarray(following, jnp.int32))
-            rows = {name: np.asarray(values)[:, 0] for name, values in trace.items()}
-            run.log(done, rows)
-            write_image(run.picture(progress_name(following)), to_unit(style.average(pixels))[0])
             run.save(painting)
-            report(following, {"loss": float(rows["loss"][-1])})
+            report(following, {"loss": float(last["loss"][0])})
     final = evaluate(problem, subject.stages[k].project(style.average(painting.pixels), painting.pixels.step))
     return painting, {name: float(value[0]) for name, value in final.items()}
-
-
-def progress_name(step: int) -> str:
-    """Where a progress picture lies, below a run's pictures."""
-    return f"progress/step_{step:05d}.png"
 
 
 def _carried(problem: PixelProblem, pixels: PixelState, stage: Stage, size: tuple[int, int]) -> PixelState:
@@ -135,8 +127,3 @@ def _done(run: Run) -> int:
     if not checkpoints.found(folder):
         return 0
     return int(checkpoints.latest(folder).path.name.split("-")[1])
-
-
-def _stage_of(subject: Subject, done: int) -> int:
-    """The stage whose size an image has after so many steps."""
-    return next(k for k, stage in enumerate(subject.stages) if done <= stage.end)

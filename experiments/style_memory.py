@@ -1,16 +1,17 @@
 """How much memory a style transfer will take, from its compiled programs alone: no picture of that size is made."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from experiments.style_stages import Course
 from jaxvision.errors import InputError
-from jaxvision.pixels import advance, start
+from jaxvision.pixels import PixelProblem, PixelState, advance, start
 
 ALWAYS_FITS = 1_000_000  # pixels of content and styles together, half a gigabyte: not looked at
 # What no compiler counts, fitted to the peaks of whole runs on a CPU at 384, 512, 640, 768, 1024 and 1536 px (off by
@@ -49,7 +50,9 @@ def memory_needed(course: Course, content: tuple[int, int], *styles: tuple[int, 
     image, *pictures = (jax.ShapeDtypeStruct((1, *size, 3), jnp.float32) for size in (content, *styles))
 
     @jax.jit
-    def begin(image, pictures):
+    def begin(
+        image: Float[Array, "1 h w 3"], pictures: Sequence[Float[Array, "1 _ _ 3"]]
+    ) -> tuple[PixelProblem, PixelState]:
         problem = course.problem(len(course.stages) - 1, image, pictures, None)
         return problem, start(problem, image)
 
@@ -102,5 +105,5 @@ def _available(meminfo: Path) -> int | None:
     """What Linux says could be had without swapping."""
     if not meminfo.exists():
         return None
-    lines: Mapping[str, str] = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else None
+    found = [line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:")]
+    return int(found[0].split()[1]) * 1024 if found else None

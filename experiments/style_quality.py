@@ -24,18 +24,21 @@ from jaxtyping import Array, Float
 from experiments import style_quality_report as report
 from experiments.command import command
 from experiments.figures import save
-from experiments.inputs import require_finite, require_number, to_unit
+from experiments.film import logged_steps
+from experiments.inputs import require_number, to_unit
 from experiments.networks import Network, load_network
 from experiments.style_figures import contact_sheet
-from experiments.style_stages import RATES, TV_WEIGHT
+from experiments.style_pictures import content_file, normalized, style_files
+from experiments.style_stages import STATISTICS, is_vgg, one_stage
 from experiments.timing import interleaved
 from jaxvision import style
-from jaxvision.data import PATTERNS, read_image, resize_image, sample_file
+from jaxvision.data import read_image
 from jaxvision.errors import InputError
-from jaxvision.pixels import ClipNormalized, PixelProblem, PixelState, advance, normalize, start
+from jaxvision.pixels import PixelProblem, PixelState, advance, start
+from jaxvision.signatures import FeaturesFn
 from jaxvision.training import Run, new_run, progress
 
-MEASURES = {"gram": style.GRAM, "moments": style.MOMENTS, "wasserstein": style.WASSERSTEIN, "sliced": style.SLICED}
+MEASURES = {name: STATISTICS[name] for name in ("gram", "moments", "wasserstein", "sliced")}
 MIN_SIDE = 64
 TIMED_STEPS = 3
 
@@ -66,7 +69,7 @@ class Config:
     size: int = 192
     """short side of all pictures in pixels"""
     n_steps: int = 40
-    """gradient evaluations of each image (a count)"""
+    """steps of every image, each a gradient (a count)"""
     content_weights: tuple[float, ...] = (0.25, 1.0, 4.0, 16.0)
     """ascending, all painted for each statistic"""
     style_weight: float = 10.0
@@ -106,13 +109,15 @@ def main(config: Config) -> Result:
     """
     check(config)
     network = load_network(config.weights)
-    paths = [Path(path) for path in config.styles] or [sample_file(name) for name in list(PATTERNS)[:3]]
-    content = _picture(Path(config.content) if config.content else sample_file("cat"), config.size, crop=False)
-    styles = [_picture(path, config.size, crop=True) for path in paths]
+    layers = VGG if is_vgg(network) else SQUEEZENET
+    paths = style_files(config.styles, 3)
+    content = normalized(read_image(content_file(config.content)), config.size)
+    styles = [normalized(read_image(path), config.size, crop=True) for path in paths]
     with new_run("style_quality", config, run_dir=config.run_dir) as run:
         run.note(network.note)
-        curves, images, programs = paint_all(run, config, network, content, styles)
-        seconds = interleaved(programs, rounds=config.rounds)
+        curves, images = paint_all(run, config, network, layers, content, styles)
+        transfer = partial(problem_of, config, network, layers, content=content, picture=styles[0], weights=(1.0,))
+        seconds = interleaved({name: partial(_timed, *transfer(name)) for name in MEASURES}, rounds=config.rounds)
         rows = [
             report.row_of(name, curves[name], config.content_weights, config.content_loss, seconds[name] / TIMED_STEPS)
             for name in MEASURES
@@ -126,8 +131,8 @@ def main(config: Config) -> Result:
         )
         caption = (
             f"{network.name}, {config.size} px, {config.n_steps} gradients for each image, geometric means over "
-            f"{len(paths)} styles and {len(layers_of(network).held_out)} held-out layers "
-            f"({', '.join(layers_of(network).held_out)}; optimised at {', '.join(layers_of(network).optimised)})"
+            f"{len(paths)} styles and {len(layers.held_out)} held-out layers "
+            f"({', '.join(layers.held_out)}; optimised at {', '.join(layers.optimised)})"
         )
         report.write_table(run.path / "style_quality.md", rows, config.content_loss, caption)
         report.print_table(rows, config.content_loss, caption)
@@ -137,59 +142,51 @@ def main(config: Config) -> Result:
 
 
 def paint_all(
-    run: Run, config: Config, network: Network, content: Array, styles: Sequence[Array]
-) -> tuple[dict[str, report.Curve], dict[str, np.ndarray], dict]:
+    run: Run, config: Config, network: Network, layers: Layers, content: Array, styles: Sequence[Array]
+) -> tuple[dict[str, report.Curve], dict[str, Float[np.ndarray, "s n h w 3"]]]:
     """Every statistic, style and content weight.
 
     Returns:
-        By statistic: what was measured, the images `(S, N, H, W, 3)` in [0, 1], and a call that times some steps of
-        one image.
+        By statistic: what was measured, and the images `(S, N, H, W, 3)` in [0, 1].
     """
-    layers = layers_of(network)
-    weights = jnp.asarray(config.content_weights)
-    batch = jnp.repeat(content, len(weights), axis=0)
-    curves, images, programs, done = {}, {}, {}, 0
-    with progress(len(MEASURES) * len(styles) * config.n_steps, 0) as show:
+    curves, images, done = {}, {}, 0
+    with progress(len(MEASURES) * len(styles) * config.n_steps) as show:
         for name in MEASURES:
-            found = []
-            for k, picture in enumerate(styles):
-                problem, state = problem_of(config, network, name, batch, picture, weights)
-                state, trace = advance(problem, state, n_steps=config.n_steps)
-                painted = style.average(state)
-                require_finite(np.asarray(painted), f"an image painted by {name}")
-                found.append((measure(network, layers, painted, content, picture), to_unit(painted)))
+            measured, painted = [], []
+            for picture in styles:
+                problem, state = problem_of(config, network, layers, name, content, picture, config.content_weights)
+                state, last = logged_steps(run, problem, state, done, done + config.n_steps)
                 done += config.n_steps
-                run.log(done - config.n_steps, {"loss": np.asarray(trace["loss"]).mean(axis=1)})
-                show(done, {"loss": float(trace["loss"][-1].mean())})
-                if k == 0:
-                    one = problem_of(config, network, name, content, picture, weights[:1])
-                    programs[name] = partial(_timed, *one)
-            curves[name] = report.Curve.joined([measured for measured, _ in found])
-            images[name] = np.stack([painted for _, painted in found])
-    return curves, images, programs
+                show(done, {"loss": float(last["loss"].mean())})
+                painted.append(style.average(state))
+                measured.append(measure(network, layers, painted[-1], content, picture))
+            curves[name] = report.Curve.joined(measured)
+            images[name] = np.stack([to_unit(batch) for batch in painted])
+    return curves, images
 
 
 def problem_of(
-    config: Config, network: Network, name: str, content: Array, picture: Array, weights: Float[Array, " n"]
+    config: Config,
+    network: Network,
+    layers: Layers,
+    name: str,
+    content: Array,
+    picture: Array,
+    weights: Sequence[float],
 ) -> tuple[PixelProblem, PixelState]:
     """One statistic's transfer of a style, for all content weights at once, from the content."""
-    layers = layers_of(network)
-    targets = style.style_targets(
-        network.painting_fn,
-        content,
+    contents = jnp.repeat(content, len(weights), axis=0)
+    problem = one_stage(
+        network,
+        contents,
         [picture],
+        statistic=MEASURES[name],
         content_layers={layers.content: 1.0},
         style_layers=dict.fromkeys(layers.optimised, 1.0),
-        content_weight=weights,
+        content_weight=jnp.asarray(weights),
         style_weights=[config.style_weight],
-        tv_weight=TV_WEIGHT,
-        statistic=MEASURES[name],
-        relative=True,
     )
-    problem = style.style_problem(
-        network.painting_fn, targets, style.adam(RATES["adam"]), statistic=MEASURES[name], project=ClipNormalized()
-    )
-    return problem, start(problem, content)
+    return problem, start(problem, contents)
 
 
 def measure(network: Network, layers: Layers, images: Array, content: Array, picture: Array) -> dict[str, np.ndarray]:
@@ -211,7 +208,9 @@ def measure(network: Network, layers: Layers, images: Array, content: Array, pic
 
 
 @partial(jax.jit, static_argnames="layers")
-def _measured(features_fn, images, content, picture, layers):
+def _measured(
+    features_fn: FeaturesFn, images: Array, content: Array, picture: Array, layers: Layers
+) -> dict[str, Float[Array, " n"]]:
     features, own, aims = (features_fn(x) for x in (images, content, picture))
     kept = jnp.broadcast_to(own[layers.content], features[layers.content].shape)
     found = {"content": style.content_loss(features[layers.content], kept) / style.content_loss(0 * kept, kept)}
@@ -222,14 +221,8 @@ def _measured(features_fn, images, content, picture, layers):
             every = jax.tree.map(lambda leaf: jnp.repeat(leaf, images.shape[0], axis=0), aim)
             ratio = distance(summarize(features[layer]), every) / distance(summarize(own[layer]), aim)
             logs.append(jnp.log(ratio))
-        found[name] = jnp.exp(sum(logs, start=jnp.zeros(())) / len(logs))
+        found[name] = jnp.exp(jnp.mean(jnp.stack(logs), axis=0))
     return found
-
-
-def layers_of(network: Network) -> Layers:
-    """Those of the network's kind."""
-    known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
-    return VGG if "relu4_2" in known else SQUEEZENET
 
 
 def check(config: Config) -> None:
@@ -257,10 +250,6 @@ def _nearest(images: Float[np.ndarray, "s n h w 3"], curve: report.Curve, config
     """Of each style's images the one whose content loss is nearest to the compared one."""
     chosen = np.abs(np.log(curve.content / config.content_loss)).argmin(axis=1)
     return images[np.arange(len(images)), chosen]
-
-
-def _picture(path: Path, side: int, *, crop: bool) -> Float[Array, "1 h w 3"]:
-    return normalize(resize_image(read_image(path), side, crop=crop)[None].astype(np.float32) / 255)
 
 
 if __name__ == "__main__":

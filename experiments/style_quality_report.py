@@ -18,6 +18,8 @@ from experiments.style_figures import SHADES
 from experiments.timing import Timing
 from jaxvision.files import atomic_write
 
+TIME = "ms a gradient"
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -107,37 +109,29 @@ def row_of(
     )
 
 
-def cells(row: Row, *, equal_content: bool) -> tuple[str, ...]:
-    """The row as text: the statistic, what every statistic measures, and, at equal weights, the content loss; time."""
-    found = row.held_out if equal_content else row.held_out_at_weight
-    numbers = ["-" if value is None else f"{value:.3f}" for value in found.values()]
-    content = () if equal_content else (f"{row.content_at_weight:.3f}",)
-    return (row.statistic, *numbers, *content, f"{1e3 * row.step.median:.0f}")
-
-
-def header(rows: Sequence[Row], *, equal_content: bool) -> tuple[str, ...]:
-    """What stands above the cells."""
-    content = () if equal_content else ("content loss",)
-    return ("optimised", *(f"by {name}" for name in rows[0].held_out), *content, "ms a gradient")
-
-
-def titles(rows: Sequence[Row], content_loss: float) -> dict[bool, str]:
-    """What each of the two tables compares, by whether it is at equal content loss."""
+def tables(rows: Sequence[Row], content_loss: float) -> dict[str, list[tuple[str, ...]]]:
+    """Both tables as text, by title: the names of the columns, then a line for each optimised statistic."""
+    names = [f"by {name}" for name in rows[0].held_out]
+    at_loss: list[tuple[str, ...]] = [("optimised", *names, TIME)]
+    at_weight: list[tuple[str, ...]] = [("optimised", *names, "content loss", TIME)]
+    for row in rows:
+        time = f"{1e3 * row.step.median:.0f}"
+        at_loss.append((row.statistic, *map(_number, row.held_out.values()), time))
+        found = (*row.held_out_at_weight.values(), row.content_at_weight)
+        at_weight.append((row.statistic, *map(_number, found), time))
     return {
-        True: f"Held-out distance to the style, all at content loss {content_loss:g}",
-        False: f"The same, all with content weight {rows[0].content_weight:g}",
+        f"Held-out distance to the style, all at content loss {content_loss:g}": at_loss,
+        f"The same, all with content weight {rows[0].content_weight:g}": at_weight,
     }
 
 
 def write_table(path: Path, rows: Sequence[Row], content_loss: float, caption: str) -> None:
     """Writes both tables as Markdown."""
     with atomic_write(path, text=True) as stream:
-        for equal_content, title in titles(rows, content_loss).items():
-            names = header(rows, equal_content=equal_content)
-            lines = [names, (":--", *["--:"] * (len(names) - 1))]
-            lines += [cells(row, equal_content=equal_content) for row in rows]
+        for title, (names, *lines) in tables(rows, content_loss).items():
+            rule = (":--", *["--:"] * (len(names) - 1))
             stream.write(f"{title}:\n\n")
-            stream.writelines("| " + " | ".join(line) + " |\n" for line in lines)
+            stream.writelines("| " + " | ".join(line) + " |\n" for line in (names, rule, *lines))
             stream.write("\n")
         stream.write(f"{caption}.\n")
 
@@ -145,12 +139,12 @@ def write_table(path: Path, rows: Sequence[Row], content_loss: float, caption: s
 def print_table(rows: Sequence[Row], content_loss: float, caption: str) -> None:
     """Shows both tables on standard output, in 80 columns."""
     console = Console()
-    for equal_content, title in titles(rows, content_loss).items():
+    for title, (names, *lines) in tables(rows, content_loss).items():
         table = Table(title=title, box=box.SIMPLE, title_justify="left")
-        for k, name in enumerate(header(rows, equal_content=equal_content)):
+        for k, name in enumerate(names):
             table.add_column(name, justify="right" if k else "left")
-        for row in rows:
-            table.add_row(*cells(row, equal_content=equal_content))
+        for line in lines:
+            table.add_row(*line)
         console.print(table)
     console.print(caption, style="dim")
 
@@ -189,3 +183,7 @@ def curves_figure(curves: Mapping[str, Curve], content_loss: float) -> Figure:
             title_fontsize=7,
         )
     return figure
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

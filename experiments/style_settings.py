@@ -1,42 +1,31 @@
 """The settings of a style transfer, what they are where left open, and the layers, weights and sizes they mean."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
-import numpy as np
-from jaxtyping import UInt8
 
+from experiments import training
 from experiments.inputs import require_number
 from experiments.networks import Network
+from experiments.style_pictures import Picture
 from experiments.style_stages import (
     MIN_SIDE,
     PRESET_LAYERS,
     PRESET_STEPS,
     PRESETS,
     RATES,
+    STATISTICS,
     TV_WEIGHT,
     Course,
-    coarse_to_fine,
+    growing,
     published,
     suited_layers,
 )
-from jaxvision import style
 from jaxvision.data import resized_size
 from jaxvision.errors import InputError
-
-SIZE = 256
-STEPS = 400
-Picture = UInt8[np.ndarray, "h w 3"]
-STATISTICS = {
-    "gram": style.GRAM,
-    "moments": style.MOMENTS,
-    "wasserstein": style.WASSERSTEIN,
-    "sliced": style.SLICED,
-    "histogram": style.HISTOGRAM,
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +54,7 @@ class Config:
     """of the content; 0 for a texture"""
     tv_weight: float = TV_WEIGHT
     """of the total variation: larger is smoother"""
-    statistic: Literal["gram", "moments", "wasserstein", "sliced", "histogram"] = "gram"
+    statistic: Literal["gram", "moments", "central", "wasserstein", "sliced", "histogram"] = "gram"
     """what of the styles is matched"""
     optimizer: Literal["adam", "lbfgs"] = "adam"
     """what moves the pixels"""
@@ -84,66 +73,28 @@ class Config:
     seed: int = 0
     """of the noise"""
     resume: bool = False
-    """go on with an interrupted run (the newest, or the one of --run-dir) that had the same settings"""
+    """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
     dry_run: bool = False
     """only say how much memory the run would need"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/style_transfer-NNN"""
 
 
-def course_of(config: Config, network: Network) -> Course:
-    """Layers, weights and stages: the preset's, or those that suit the network."""
-    preset = PRESETS[config.preset] if config.preset else None
-    size, n_steps = int(config.size or 0), int(config.n_steps or 0)
-    if preset:
-        layers = ({"features.3": 1.0}, dict(zip(PRESET_LAYERS, preset.style_weights, strict=True)))
-        stages = published(size, n_steps)
-    else:
-        layers = suited_layers(network)
-        stages = coarse_to_fine(size, config.n_scales, n_steps, config.optimizer, config.learning_rate)
-    return Course(
-        features_fn=network.features_fn if preset else network.painting_fn,
-        stages=stages,
-        targets={
-            "content_layers": layers[0],
-            "style_layers": layers[1],
-            "content_weight": config.content_weight * (preset.content_weight if preset else 1.0),
-            "style_weights": config.style_weights,
-            "tv_weight": preset.tv_weight if preset else config.tv_weight,
-            "statistic": STATISTICS[config.statistic],
-            "relative": preset is None,
-        },
-        normalize=preset is None,
-    )
-
-
-def sizes_of(config: Config, content: Picture, styles: Sequence[Picture]) -> list[tuple[int, int]]:
-    """Heights and widths of the content and each style in the run's last stage."""
-    sides = [int(config.size or 0), *[style_side(config)] * len(styles)]
-    return [resized_size(picture.shape[:2], side) for picture, side in zip([content, *styles], sides, strict=True)]
-
-
-def style_side(config: Config) -> int:
-    """The short side of the styles in pixels."""
-    if config.preset:
-        return PRESETS[config.preset].style_size
-    return max(MIN_SIDE, round(config.style_scale * int(config.size or 0)))
-
-
-def resolved(config: Config) -> Config:
+def resolved(config: Config) -> Any:
     """The settings with what was left open filled in.
+
+    Args:
+        config: as given on the command line.
+
+    Returns:
+        A `Config`, what `config.json` holds; Any, because of its fields only the rate of a preset may be None.
 
     Raises:
         InputError: one sentence that names the flag which is out of range or does not match the others.
     """
-    for flag, least in (
-        ("content_weight", 0),
-        ("tv_weight", 0),
-        ("n_steps", 1),
-        ("n_scales", 1),
-        ("size", MIN_SIDE),
-        ("devices", 1),
-    ):
+    for flag in ("content_weight", "tv_weight"):
+        require_number(config, flag, at_least=0)
+    for flag, least in (("n_steps", 1), ("n_scales", 1), ("size", MIN_SIDE), ("devices", 1)):
         require_number(config, flag, at_least=least)
     for flag in ("style_scale", "learning_rate"):
         require_number(config, flag, above=0)
@@ -158,18 +109,51 @@ def resolved(config: Config) -> Config:
             raise InputError(f"--{flag} must be one for each of {n_styles} styles, got {len(values)}")
     if not all(weight >= 0 for weight in config.style_weights):
         raise InputError(f"--style-weights must be at least 0, got {' '.join(map(str, config.style_weights))}")
-    preset = PRESETS[config.preset] if config.preset else None
-    size = config.size or (preset.size if preset else SIZE)
-    smallest = coarse_to_fine(size, config.n_scales, 1, "adam", None)[0].side
+    defaults = {"size": 256, "n_steps": 400, "learning_rate": RATES[config.optimizer]}
+    if config.preset:
+        defaults = {"size": PRESETS[config.preset].size, "n_steps": PRESET_STEPS}
+    settings: Any = training.filled(config, defaults | {"style_weights": (1.0,) * n_styles})
+    smallest = growing(settings.size, config.n_scales, 1, "adam", RATES["adam"])[0].side
     if smallest < MIN_SIDE:
         raise InputError(
             f"--n-scales {config.n_scales} begins with a short side of {smallest} pixels, at least {MIN_SIDE} are "
             "needed: take fewer scales or a larger --size"
         )
-    return replace(
-        config,
-        size=size,
-        n_steps=config.n_steps or (PRESET_STEPS if preset else STEPS),
-        learning_rate=config.learning_rate or (None if preset else RATES[config.optimizer]),
-        style_weights=config.style_weights or (1.0,) * n_styles,
-    )
+    return settings
+
+
+def course_of(config: Any, network: Network) -> Course:
+    """Layers, weights and stages of resolved settings: the preset's, or those that suit the network."""
+    if config.preset:
+        preset = PRESETS[config.preset]
+        layers = ({"features.3": 1.0}, dict(zip(PRESET_LAYERS, preset.style_weights, strict=True)))
+        content_weight, tv_weight = config.content_weight * preset.content_weight, preset.tv_weight
+        features_fn, stages = network.features_fn, published(config.size, config.n_steps)
+    else:
+        layers = suited_layers(network)
+        content_weight, tv_weight = config.content_weight, config.tv_weight
+        features_fn = network.painting_fn
+        stages = growing(config.size, config.n_scales, config.n_steps, config.optimizer, config.learning_rate)
+    targets = {
+        "content_layers": layers[0],
+        "style_layers": layers[1],
+        "content_weight": content_weight,
+        "style_weights": config.style_weights,
+        "tv_weight": tv_weight,
+        "statistic": STATISTICS[config.statistic],
+        "relative": not config.preset,
+    }
+    return Course(features_fn, stages, targets, normalize=not config.preset)
+
+
+def sizes_of(config: Any, content: Picture, styles: Sequence[Picture]) -> list[tuple[int, int]]:
+    """Heights and widths of the content and each style in the last stage of resolved settings."""
+    sides = [config.size, *[style_side(config)] * len(styles)]
+    return [resized_size(picture.shape[:2], side) for picture, side in zip([content, *styles], sides, strict=True)]
+
+
+def style_side(config: Any) -> int:
+    """The short side of the styles in pixels, of resolved settings."""
+    if config.preset:
+        return PRESETS[config.preset].style_size
+    return max(MIN_SIDE, round(config.style_scale * config.size))

@@ -19,14 +19,16 @@ from jaxtyping import Array, Float
 
 from experiments.command import command
 from experiments.figures import save
-from experiments.inputs import require_finite, require_number, to_unit
+from experiments.film import logged_steps
+from experiments.inputs import require_number, to_unit
 from experiments.networks import load_network
 from experiments.style_figures import contact_sheet
-from experiments.style_stages import RATES, TV_WEIGHT, suited_layers
+from experiments.style_pictures import Picture, content_file, normalized, style_files
+from experiments.style_stages import one_stage, suited_layers
 from jaxvision import style
-from jaxvision.data import PATTERNS, read_image, resize_image, sample_file, write_image
+from jaxvision.data import read_image, write_image
 from jaxvision.errors import InputError
-from jaxvision.pixels import ClipNormalized, advance, normalize, start
+from jaxvision.pixels import start
 from jaxvision.training import new_run, progress
 
 MIN_SIDE = 32
@@ -48,7 +50,7 @@ class Config:
     size: int = 160
     """short side of an image in pixels"""
     n_steps: int = 200
-    """of every image (a count)"""
+    """steps of every image (a count)"""
     weights: str = "auto"
     """auto, imagenet, scenes, or a safetensors file with torchvision's names of SqueezeNet or VGG"""
     run_dir: Path | None = None
@@ -82,50 +84,41 @@ def main(config: Config) -> Result:
     """
     check(config)
     network = load_network(config.weights)
-    paths = [Path(path) for path in config.styles] or [sample_file(name) for name in list(PATTERNS)[:3]]
-    photograph = read_image(Path(config.content) if config.content else sample_file("cat"))
-    content = normalize(resize_image(photograph, config.size, crop=False)[None].astype(np.float32) / 255)
+    paths = style_files(config.styles, 3)
+    content = normalized(read_image(content_file(config.content)), config.size)
     manners = [_cut(read_image(path), content.shape[1:3]) for path in paths]
+    contents, styles, weights, begin = laid_out(
+        content, jnp.concatenate(manners), jnp.asarray(config.content_weights), config.seeds
+    )
+    content_layers, style_layers = suited_layers(network)
+    problem = one_stage(
+        network,
+        contents,
+        [styles],
+        statistic=style.GRAM,
+        content_layers=content_layers,
+        style_layers=style_layers,
+        content_weight=weights,
+    )
     with new_run("style_sheet", config, run_dir=config.run_dir) as run:
         run.note(network.note)
-        batch = laid_out(content, jnp.concatenate(manners), jnp.asarray(config.content_weights), config.seeds)
-        contents, styles, weights, begin = batch
-        content_layers, style_layers = suited_layers(network)
-        targets = style.style_targets(
-            network.painting_fn,
-            contents,
-            [styles],
-            content_layers=content_layers,
-            style_layers=style_layers,
-            content_weight=weights,
-            tv_weight=TV_WEIGHT,
-            relative=True,
-        )
-        problem = style.style_problem(network.painting_fn, targets, style.adam(RATES["adam"]), project=ClipNormalized())
-        state, done = start(problem, begin), 0
-        with progress(config.n_steps, 0) as report:
-            while done < config.n_steps:
-                following = min(done + STEPS_A_PART, config.n_steps)
-                state, trace = advance(problem, state, n_steps=following - done)
-                run.log(done, {"loss": np.asarray(trace["loss"]).mean(axis=1)})
-                done = following
-                report(done, {"loss": float(trace["loss"][-1].mean())})
-        require_finite(np.asarray(state.images), "an image of the sheet")
+        state, last = start(problem, begin), dict[str, np.ndarray]()
+        with progress(config.n_steps) as report:
+            for done in range(0, config.n_steps, STEPS_A_PART):
+                until = min(done + STEPS_A_PART, config.n_steps)
+                state, last = logged_steps(run, problem, state, done, until)
+                report(until, {"loss": float(last["loss"].mean())})
         images = to_unit(style.average(state))
-        n_columns = len(config.content_weights)
-        rows = images.reshape(-1, n_columns, *images.shape[1:])
+        rows = images.reshape(-1, len(config.content_weights), *images.shape[1:])
         for row, number in np.ndindex(rows.shape[:2]):
             write_image(run.picture(f"images/{row + 1}_{number + 1}.png"), rows[row, number])
-        n_seeds = len(config.seeds) or 1
-        shown = [[to_unit(manners[row // n_seeds])[0], *images] for row, images in enumerate(rows)]
+        names = [path.stem.replace("_", " ") for path in paths]
+        seeds = [f"\nseed {seed}" for seed in config.seeds] or [""]
+        labels = [name + seed for name in names for seed in seeds]
+        shown = [[to_unit(manners[k // len(seeds)])[0], *row] for k, row in enumerate(rows)]
         titles = ["style", *(f"content weight {weight:g}" for weight in config.content_weights)]
-        labels = [
-            path.stem.replace("_", " ") + (f"\nseed {seed}" if seed is not None else "")
-            for path in paths
-            for seed in config.seeds or (None,)
-        ]
         sheet = save(contact_sheet(shown, titles, labels), run.picture("sheet.png"))
-        result = Result(run.path, network.name, sheet, len(images), tuple(trace["loss"][-1].tolist()))
+        result = Result(run.path, network.name, sheet, len(images), tuple(last["loss"].tolist()))
         run.finish(result)
     return result
 
@@ -145,7 +138,7 @@ def laid_out(
         seeds: R of them; none begins at the content.
 
     Returns:
-        Contents, styles and beginnings `(N, H, W, 3)` and weights `(N,)`: contents, styles, weights, beginnings.
+        Contents, styles, weights and beginnings; N = S R K of each.
 
     Example:
         >>> contents, styles, weights, begin = laid_out(
@@ -154,15 +147,9 @@ def laid_out(
         >>> len(contents), weights[:4]
         (12, Array([1., 4., 1., 4.], dtype=float32))
     """
-    n_seeds = len(seeds) or 1
     begins = [jax.random.normal(jax.random.key(seed), content.shape) for seed in seeds] or [content]
-    n = styles.shape[0] * n_seeds * weights.shape[0]
-    return (
-        jnp.repeat(content, n, axis=0),
-        jnp.repeat(styles, n_seeds * weights.shape[0], axis=0),
-        jnp.tile(weights, styles.shape[0] * n_seeds),
-        jnp.tile(jnp.repeat(jnp.concatenate(begins), weights.shape[0], axis=0), (styles.shape[0], 1, 1, 1)),
-    )
+    s, r, k = (rows.ravel() for rows in jnp.indices((len(styles), len(begins), len(weights))))
+    return jnp.repeat(content, len(s), axis=0), styles[s], weights[k], jnp.concatenate(begins)[r]
 
 
 def check(config: Config) -> None:
@@ -178,14 +165,13 @@ def check(config: Config) -> None:
         raise InputError(f"--content-weights must be one or more of at least 0, got {given}")
 
 
-def _cut(picture: np.ndarray, size: tuple[int, ...]) -> Float[Array, "1 h w 3"]:
+def _cut(picture: Picture, size: tuple[int, ...]) -> Float[Array, "1 h w 3"]:
     """The central part of a picture in the shape of the content, at its size: all styles of a batch have one shape."""
     height, width = picture.shape[:2]
     aspect = size[1] / size[0]
     h, w = min(height, round(width / aspect)), min(width, round(height * aspect))
     top, left = (height - h) // 2, (width - w) // 2
-    part = resize_image(picture[top : top + h, left : left + w], min(size), crop=False)
-    return normalize(part[None, : size[0], : size[1]].astype(np.float32) / 255)
+    return normalized(picture[top : top + h, left : left + w], min(size))[:, : size[0], : size[1]]
 
 
 if __name__ == "__main__":

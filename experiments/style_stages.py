@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from experiments.networks import Network
 from jaxvision import style
 from jaxvision.pixels import ClipNormalized, PixelProblem
+from jaxvision.signatures import FeaturesFn
 
 MIN_SIDE = 32
 # Content and style layers with their shares, each measured in units of the layer's own size.
@@ -19,6 +20,14 @@ VGG = ({"relu4_2": 1.0}, {"relu1_1": 6.0, "relu2_1": 6.0, "relu3_1": 6.0, "relu4
 SCENES = ({"features.3": 1.0}, {"features.1": 120.0})  # the deeper layers of a network of plain shapes draw grids
 TV_WEIGHT = 0.6
 RATES = {"adam": 0.06, "lbfgs": 1.0}
+STATISTICS = {
+    "gram": style.GRAM,
+    "moments": style.MOMENTS,
+    "central": style.CENTRAL,
+    "wasserstein": style.WASSERSTEIN,
+    "sliced": style.SLICED,
+    "histogram": style.HISTOGRAM,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Stage:
     side: int
     end: int
     optimizer: Any
-    project: Callable
+    project: Callable[[Float[Array, "n h w 3"], Int[Array, ""]], Float[Array, "n h w 3"]]
     fresh: bool
 
 
@@ -71,12 +80,14 @@ class Course:
         normalize: means instead of sums, see `style.StyleObjective`.
     """
 
-    features_fn: Callable
+    features_fn: FeaturesFn
     stages: Sequence[Stage]
-    targets: Mapping
+    targets: Mapping[str, Any]
     normalize: bool = True
 
-    def problem(self, k: int, content: Array, styles: Sequence[Array], regions: Sequence | None) -> PixelProblem:
+    def problem(
+        self, k: int, content: Array, styles: Sequence[Array], regions: Sequence[Array | None] | None
+    ) -> PixelProblem:
         """What stage k optimises, for a content, styles and regions of its size."""
         targets = style.style_targets(self.features_fn, content, styles, regions=regions, **self.targets)
         return style.style_problem(
@@ -89,13 +100,38 @@ class Course:
         )
 
 
-def suited_layers(network: Network) -> tuple[Mapping[str, float], Mapping[str, float]]:
+def one_stage(
+    network: Network, content: Array, styles: Sequence[Array], *, statistic: style.StyleStatistic, **targets: Any
+) -> PixelProblem:
+    """A transfer by Adam at one size, for N contents at once.
+
+    Args:
+        network: whose features.
+        content: `(N, H, W, 3)`, normalised.
+        styles: each `(1, h, w, 3)` or `(N, h, w, 3)`, normalised.
+        statistic: what of the styles is matched.
+        targets: layers and weights, as in `style.style_targets`.
+
+    Returns:
+        The problem.
+    """
+    targets |= {"tv_weight": TV_WEIGHT, "statistic": statistic, "relative": True}
+    course = Course(network.painting_fn, growing(MIN_SIDE, 1, 1, "adam", RATES["adam"]), targets)
+    return course.problem(0, content, styles, None)
+
+
+def suited_layers(network: Network) -> tuple[dict[str, float], dict[str, float]]:
     """Content and style layers with their shares, as suits the network's kind and what it knows."""
-    known = jax.eval_shape(network.painting_fn, jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32))
-    return VGG if "relu4_2" in known else SCENES if network.samples == "scenes" else SQUEEZENET
+    return VGG if is_vgg(network) else SCENES if network.samples == "scenes" else SQUEEZENET
 
 
-def coarse_to_fine(side: int, n_scales: int, n_steps: int, optimizer: str, learning_rate: float | None) -> list[Stage]:
+def is_vgg(network: Network) -> bool:
+    """Whether a network has VGG's layers."""
+    images = jax.ShapeDtypeStruct((1, MIN_SIDE, MIN_SIDE, 3), jnp.float32)
+    return "relu4_2" in jax.eval_shape(network.features_fn, images)
+
+
+def growing(side: int, n_scales: int, n_steps: int, optimizer: str, learning_rate: float) -> list[Stage]:
     """Sizes that double in area from one to the next, each with the same share of the steps.
 
     Args:
@@ -103,17 +139,16 @@ def coarse_to_fine(side: int, n_scales: int, n_steps: int, optimizer: str, learn
         n_scales: how many sizes.
         n_steps: of the whole run.
         optimizer: "adam" or "lbfgs".
-        learning_rate: None for the optimiser's own.
+        learning_rate: of the optimiser.
 
     Returns:
         The stages.
 
     Example:
-        >>> [(stage.side, stage.end) for stage in coarse_to_fine(512, 3, 300, "adam", None)]
+        >>> [(stage.side, stage.end) for stage in growing(512, 3, 300, "adam", 0.06)]
         [(256, 100), (362, 200), (512, 300)]
     """
-    rate = RATES[optimizer] if learning_rate is None else learning_rate
-    chosen = {"adam": style.adam, "lbfgs": style.lbfgs}[optimizer](rate)
+    chosen = {"adam": style.adam, "lbfgs": style.lbfgs}[optimizer](learning_rate)
     return [
         Stage(
             side=round(side * 2 ** ((k - n_scales) / 2)),

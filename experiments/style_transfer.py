@@ -15,26 +15,28 @@ bits.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float
 
-from experiments import style_figures
+from experiments import style_figures, training
 from experiments.command import command
 from experiments.figures import save
 from experiments.inputs import to_unit
 from experiments.networks import load_network
 from experiments.painting import Subject, paint
 from experiments.style_memory import ALWAYS_FITS, Memory, memory_needed, memory_there, require_memory
-from experiments.style_settings import Config, Picture, course_of, resolved, sizes_of, style_side
+from experiments.style_pictures import Picture, content_file, normalized, style_files
+from experiments.style_settings import Config, course_of, resolved, sizes_of, style_side
 from experiments.style_stages import Course
 from jaxvision import style
-from jaxvision.data import read_image, read_metadata, resize_image, sample_file, write_image
+from jaxvision.data import read_image, read_metadata, write_image
 from jaxvision.errors import InputError
-from jaxvision.pixels import normalize, resize
-from jaxvision.training import Run, new_run, resumed_run
+from jaxvision.pixels import resize
+from jaxvision.training import Run
 
 FILM = 6  # pictures of a film strip
 
@@ -69,22 +71,19 @@ def main(config: Config) -> Result:
         InputError: if an image, a mask, a weight or the network cannot be used, or there is no run to go on with.
         FloatingPointError: if the image is no longer finite; the last good checkpoint is kept.
     """
-    config = resolved(config)
-    network = load_network(config.weights)
-    content_path = Path(config.content) if config.content else sample_file("cat")
-    style_paths = [Path(path) for path in config.styles] or [sample_file("tissue")]
+    settings = resolved(config)
+    network = load_network(settings.weights)
+    content_path, style_paths = content_file(settings.content), style_files(settings.styles)
     content, styles = read_image(content_path), [read_image(path) for path in style_paths]
-    course = course_of(config, network)
-    sizes = sizes_of(config, content, styles)
+    course, sizes = course_of(settings, network), sizes_of(settings, content, styles)
     if sum(h * w for h, w in sizes) > ALWAYS_FITS:
-        require_memory(memory_needed(course, *sizes), int(config.size or 0), memory_there(config.devices))
-    subject = prepare(config, course, content, styles)
-    open_run = resumed_run if config.resume else new_run
-    with open_run("style_transfer", config, run_dir=config.run_dir) as run:
+        require_memory(memory_needed(course, *sizes), settings.size, memory_there(settings.devices))
+    subject = prepare(settings, course, content, styles)
+    with training.open_run("style_transfer", settings) as run:
         run.note(network.note)
-        painting, final = paint(run, subject, resume=config.resume)
+        painting, final = paint(run, subject, resume=settings.resume)
         images = to_unit(style.average(painting.pixels))
-        if config.preserve_color:
+        if settings.preserve_color:
             images = np.asarray(style.keep_chroma(images, to_unit(subject.content)))
         path = run.picture("stylised.png")
         write_image(path, images[0], metadata=read_metadata(content_path))
@@ -115,13 +114,15 @@ def estimate(config: Config) -> Memory:
     Raises:
         InputError: if an image or the network cannot be used.
     """
-    config = resolved(config)
-    content = read_image(config.content or sample_file("cat"))
-    styles = [read_image(path) for path in config.styles or [sample_file("tissue")]]
-    return memory_needed(course_of(config, load_network(config.weights)), *sizes_of(config, content, styles))
+    settings = resolved(config)
+    content, styles = (
+        read_image(content_file(config.content)),
+        [read_image(path) for path in style_files(config.styles)],
+    )
+    return memory_needed(course_of(settings, load_network(config.weights)), *sizes_of(settings, content, styles))
 
 
-def prepare(config: Config, course: Course, whole: Picture, pictures: Sequence[Picture]) -> Subject:
+def prepare(config: Any, course: Course, whole: Picture, pictures: Sequence[Picture]) -> Subject:
     """Brings all pictures to the run's sizes.
 
     Args:
@@ -133,8 +134,8 @@ def prepare(config: Config, course: Course, whole: Picture, pictures: Sequence[P
     Raises:
         InputError: if a mask cannot be read or has another size than the content.
     """
-    content = _normalized(whole, int(config.size or 0))
-    styles = [_normalized(picture, style_side(config)) for picture in pictures]
+    content = normalized(whole, config.size)
+    styles = [normalized(picture, style_side(config)) for picture in pictures]
     if config.match_color:
         styles = [style.match_color(picture, content) for picture in styles]
     regions = [_region(Path(path), whole.shape[:2], (content.shape[1], content.shape[2])) for path in config.masks]
@@ -171,11 +172,7 @@ def draw(
     ]
 
 
-def _normalized(image: UInt8[np.ndarray, "h w 3"], side: int) -> Float[jax.Array, "1 h2 w2 3"]:
-    return normalize(resize_image(image, side, crop=False)[None].astype(np.float32) / 255)
-
-
-def _region(path: Path, whole: tuple[int, int], size: tuple[int, int]) -> Float[jax.Array, "1 h w"]:
+def _region(path: Path, whole: tuple[int, int], size: tuple[int, int]) -> Float[Array, "1 h w"]:
     """A mask at the content's size, white for 1."""
     mask = read_image(path)
     if mask.shape[:2] != whole:

@@ -1,7 +1,6 @@
 """Trained stylizers as files: one network for one style, or a decoder for any; and the function that either is."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,13 +10,14 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from experiments.networks import Network, load_network
+from experiments.networks import CHECKPOINTS, Network, load_network
 from jaxvision import weights
 from jaxvision.backbones import state_dict
 from jaxvision.errors import InputError
+from jaxvision.signatures import FeaturesFn, ImagesFn
 from jaxvision.stylizers import AdaINDecoder, TransformerNet, adain_decoder, adain_stylize, transformer_net
 
-EMBEDDED = Path(__file__).resolve().parents[1] / "checkpoints" / "transformer_tissue.safetensors"
+EMBEDDED = CHECKPOINTS / "transformer_tissue.safetensors"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stylizer:
         """The fewest pixels a side of an image may have."""
         return 8 if self.encoder is None else 17
 
-    def function(self, style: Float[Array, "1 h w 3"] | None = None, alpha: float = 1.0) -> Callable:
+    def function(self, style: Float[Array, "1 h w 3"] | None = None, alpha: float = 1.0) -> ImagesFn:
         """Normalised images to normalised images, as a pytree.
 
         Args:
@@ -51,11 +51,10 @@ class Stylizer:
         Returns:
             `(N, H, W, 3)` to `(N, H, W, 3)`.
         """
-        if isinstance(self.model, TransformerNet) or self.encoder is None:
-            return Partial(_call, self.model)
-        return Partial(
-            partial(_any_style, layer=self.layer), self.encoder.features_fn, self.model, style, np.float32(alpha)
-        )
+        if self.encoder is None:
+            return self.model
+        of_layer = partial(_any_style, layer=self.layer)  # Partial would make an array of the name
+        return Partial(of_layer, self.encoder.features_fn, self.model, style, np.float32(alpha))
 
 
 def save_stylizer(file: Path, stylizer: Stylizer) -> None:
@@ -70,11 +69,10 @@ def save_stylizer(file: Path, stylizer: Stylizer) -> None:
     """
     about = {"kind": "transformer"}
     if stylizer.encoder is not None:
-        encoder = stylizer.encoder
         about = {
             "kind": "adain",
-            "encoder": encoder.weights,
-            "encoder_sha256": fingerprint(encoder),
+            "encoder": stylizer.encoder.weights,
+            "encoder_sha256": fingerprint(stylizer.encoder),
             "layer": stylizer.layer,
         }
     weights.save(file, {name: value.astype(np.float16) for name, value in state_dict(stylizer.model).items()}, about)
@@ -132,9 +130,7 @@ def fingerprint(network: Network) -> str:
     return digest.hexdigest()
 
 
-def _call(model, images):
-    return model(images)
-
-
-def _any_style(features_fn, decoder, style, alpha, images, *, layer):
+def _any_style(
+    features_fn: FeaturesFn, decoder: AdaINDecoder, style: Array, alpha: Array, images: Array, *, layer: str
+) -> Array:
     return adain_stylize(features_fn, decoder, images, style, layer=layer, alpha=alpha)

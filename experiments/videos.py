@@ -3,33 +3,19 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from jaxvision.errors import InputError
 
-VIDEO_SUFFIXES = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".flv",
-    ".ogv",
-    ".ts",
-    ".3gp",
-)
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".ts", ".3gp")
 _MP4_SOUND = ("aac", "mp3", "ac3", "opus")  # what an MP4 file can hold as it is; other sound is encoded anew
 _LOSS = 12  # x264's constant rate factor, 0 to 51: strokes stay crisp
 
@@ -69,7 +55,7 @@ def open_clip(path: Path) -> Clip:
     Raises:
         InputError: if imageio-ffmpeg is not installed, or the file is missing or no video.
     """
-    program = _ffmpeg().get_ffmpeg_exe()
+    program = _ffmpeg()
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path, it is looked up from {Path.cwd()}")
     # The first frame tells the size as it will come, upright; what ffmpeg says of its input tells the rest.
@@ -105,13 +91,7 @@ def frames(clip: Clip) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
     words = ["-v", "error", "-i", str(clip.path), "-map", "0:v:0", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
     n, complaints = 0, ""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [_ffmpeg().get_ffmpeg_exe(), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends that one
-        )
+        process = _started(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
         try:
             while len(data := process.stdout.read(3 * height * width)) == 3 * height * width:
@@ -133,7 +113,7 @@ def frames(clip: Clip) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
 
 
 @contextmanager
-def writer(path: Path, size: tuple[int, int], clip: Clip) -> Iterator[Callable[[UInt8[np.ndarray, "h w 3"]], None]]:
+def writer(path: Path, size: tuple[int, int], clip: Clip) -> Generator[Callable[[UInt8[np.ndarray, "h w 3"]], None]]:
     """An MP4 file (H.264) at a clip's rate and with its sound, which is whole whenever the block ends.
 
     Args:
@@ -156,20 +136,14 @@ def writer(path: Path, size: tuple[int, int], clip: Clip) -> Iterator[Callable[[
         kept = "copy" if clip.sound in _MP4_SOUND else "aac"
         words += ["-i", str(clip.path), "-map", "0:v:0", "-map", "1:a:0", "-c:a", kept]
     words += ["-c:v", "libx264", "-pix_fmt", colours, "-crf", str(_LOSS), str(path)]
-    process = subprocess.Popen(
-        [_ffmpeg().get_ffmpeg_exe(), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C must not reach it: it has the file to finish
-    )
-    assert process.stdin is not None
+    process = _started(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pipe = process.stdin
+    assert pipe is not None
     stopped = InputError(f"cannot write {path}: ffmpeg has stopped; see whether the disk is full")
 
     def write(frame: UInt8[np.ndarray, "h w 3"]) -> None:
-        assert process.stdin is not None
         try:
-            process.stdin.write(np.ascontiguousarray(frame).data)
+            pipe.write(np.ascontiguousarray(frame).data)
         except OSError as error:
             raise stopped from error
 
@@ -177,7 +151,7 @@ def writer(path: Path, size: tuple[int, int], clip: Clip) -> Iterator[Callable[[
         yield write
     finally:
         with suppress(OSError):  # a pipe that is broken already
-            process.stdin.close()
+            pipe.close()
         failed = process.wait()
     if failed:
         raise stopped
@@ -196,9 +170,15 @@ def _rate(told: float) -> Fraction:
     return Fraction(told).limit_denominator(1000)
 
 
-def _ffmpeg() -> ModuleType:
-    with suppress(ImportError):
-        import imageio_ffmpeg  # noqa: PLC0415 - an extra
+def _started(words: list[str], **streams: Any) -> subprocess.Popen[Any]:
+    """ffmpeg in a session of its own: Ctrl-C is for this process, which ends that one or lets it finish."""
+    return subprocess.Popen([_ffmpeg(), *words], start_new_session=True, **streams)
 
-        return imageio_ffmpeg
+
+def _ffmpeg() -> str:
+    """The program's path."""
+    with suppress(ImportError):
+        from imageio_ffmpeg import get_ffmpeg_exe  # noqa: PLC0415 - an extra
+
+        return get_ffmpeg_exe()
     raise InputError('videos need imageio-ffmpeg, which is not installed: pip install "jaxvision[video]"')

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from experiments import fast_style, fast_style_training, videos
+from experiments import fast_style, videos
+from experiments.fast_style_settings import resolved
+from experiments.fast_style_training import any_style, one_style
 from experiments.networks import load_network
 from experiments.stylizer_files import EMBEDDED, load_stylizer
 from jaxvision import weights
 from jaxvision.backbones import state_dict
 from jaxvision.data import read_image
-from jaxvision.style import GRAM
 from jaxvision.stylizers import flicker, transformer_net
+from jaxvision.training import Run
 
 SMALL = {"mode": "train", "n_steps": 6, "size": 32, "style_size": 32, "width": 2, "n_blocks": 1, "checkpoint_every": 3}
 
@@ -57,7 +59,7 @@ def network(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_training_leaves_network_card_samples_and_losses(trained):
-    metrics = [json.loads(line) for line in (trained.run_dir / "metrics.jsonl").read_text().splitlines()]
+    metrics = Run(trained.run_dir).metrics()
     assert [line["step"] for line in metrics] == list(range(1, 7))
     assert {"loss", "content/features.3", "style/features.1", "tv", "gradient_norm"} <= set(metrics[0])
     assert all(path.stat().st_size > 1000 for path in trained.pictures)
@@ -189,7 +191,7 @@ def test_a_network_of_another_kind_and_too_small_a_picture(refused, untrained, n
 def test_any_style_is_trained_and_applied(settings, folder, photograph, tmp_path, refused, network):
     words = settings | {"method": "adain", "style": str(folder), "n_steps": 60, "checkpoint_every": 60}
     trained = fast_style.main(fast_style.Config(**words, run_dir=tmp_path / "train"))
-    metrics = [json.loads(line) for line in (trained.run_dir / "metrics.jsonl").read_text().splitlines()]
+    metrics = Run(trained.run_dir).metrics()
     assert np.mean([m["loss"] for m in metrics[-10:]]) < 0.8 * np.mean([m["loss"] for m in metrics[:10]])
     shared = {"content": str(folder / "b.png"), "network": trained.network, "style_size": 48}
     found = {}
@@ -206,15 +208,14 @@ def test_any_style_is_trained_and_applied(settings, folder, photograph, tmp_path
 def test_every_term_of_a_training_is_a_number(untrained, method):
     """Shapes alone: nothing is compiled."""
     network, pictures = load_network(str(untrained)), np.zeros((3, 64, 64, 3), np.uint8)
-    words = {"weights": (5.0, 1.0, 0.6), "batch_size": 2, "side": 32, "seed": 0}
+    config = resolved(fast_style.Config(**SMALL, method=method))
 
     def step(pictures):
         if method == "adain":
-            task = fast_style_training.any_style(network, pictures, pictures, **words)
+            task = any_style(config, network, pictures, pictures)
         else:
-            words["statistic"], words["shape"] = GRAM, (2, 1)
-            task = fast_style_training.one_style(network, pictures, jnp.ones((1, 40, 50, 3)), **words)
-        return task.loss_fn(task.model, task.batch_fn(jnp.int32(0)), jax.random.key(0))
+            task = one_style(config, network, pictures, jnp.ones((1, 40, 50, 3)))
+        return task.loss_fn(task.stylizer.model, task.batch_fn(jnp.int32(0)), jax.random.key(0))
 
     loss, terms = jax.eval_shape(step, pictures)
     assert loss.shape == ()
@@ -226,8 +227,7 @@ def test_every_term_of_a_training_is_a_number(untrained, method):
 @pytest.mark.slow
 def test_training_lowers_the_loss(settings, tmp_path):
     words = settings | {"n_steps": 80, "checkpoint_every": 80, "width": 4}
-    fast_style.main(fast_style.Config(**words, run_dir=tmp_path / "run"))
-    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    metrics = Run(fast_style.main(fast_style.Config(**words, run_dir=tmp_path / "run")).run_dir).metrics()
     assert np.mean([m["loss"] for m in metrics[-10:]]) < 0.5 * np.mean([m["loss"] for m in metrics[:10]])
 
 

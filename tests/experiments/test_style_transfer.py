@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from experiments import painting, style_transfer
-from experiments.style_stages import PRESETS, coarse_to_fine, published
+from experiments import film, style_transfer
+from experiments.style_stages import PRESETS, growing, published
 from jaxvision.data import read_image
 from jaxvision.errors import InputError
+from jaxvision.training import Run
 
 SMALL = {"size": 48, "n_steps": 24, "n_scales": 2}
 
@@ -42,12 +43,18 @@ def painted(tmp_path_factory, settings):
     return style_transfer.main(style_transfer.Config(**settings, run_dir=run_dir))
 
 
-def metrics(result):
-    return [json.loads(line) for line in (result.run_dir / "metrics.jsonl").read_text().splitlines()]
+@pytest.fixture
+def paint(settings, tmp_path):
+    """`paint(**words)` runs the experiment with other settings than those of `painted`."""
+
+    def run(**words):
+        return style_transfer.main(style_transfer.Config(**settings | {"run_dir": tmp_path / "run"} | words))
+
+    return run
 
 
 def test_every_term_of_every_step_is_logged_and_the_loss_falls(painted):
-    lines = metrics(painted)
+    lines = Run(painted.run_dir).metrics()
     assert [line["step"] for line in lines] == list(range(1, 25))
     names = {"content/features.3", "tv", "style/features.1"}
     assert set(lines[0]) == {"step", "loss", *names}
@@ -71,7 +78,7 @@ def test_pictures_are_written(painted):
 def test_an_interrupted_run_goes_on_to_the_same_bits(painted, settings, tmp_path, monkeypatch):
     """Interrupted in the second size; the checkpoint says which size it is of."""
     config = style_transfer.Config(**settings, run_dir=tmp_path / "run")
-    advance, calls = painting.advance, []
+    advance, calls = film.advance, []
 
     def interrupted(*args, **words):
         calls.append(1)
@@ -79,7 +86,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(painted, settings, tmp_path
             raise KeyboardInterrupt
         return advance(*args, **words)
 
-    monkeypatch.setattr(painting, "advance", interrupted)
+    monkeypatch.setattr(film, "advance", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             style_transfer.main(config)
@@ -91,14 +98,13 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(painted, settings, tmp_path
         assert (resumed.run_dir / name).read_bytes() == (painted.run_dir / name).read_bytes()
 
 
-def test_exif_and_colour_profile_of_the_content_are_kept(photograph, settings, tmp_path):
+def test_exif_and_colour_profile_of_the_content_are_kept(photograph, paint, tmp_path):
     path, profile = tmp_path / "camera.jpg", b"a profile, as opaque bytes"
     with Image.open(photograph) as image:
         exif = image.getexif()
         exif[ExifTags.Base.Artist], exif[ExifTags.Base.Orientation] = "me", 6
         image.save(path, exif=exif, icc_profile=profile)
-    config = style_transfer.Config(**settings | {"content": str(path), "n_steps": 1, "n_scales": 1})
-    result = style_transfer.main(dataclasses.replace(config, run_dir=tmp_path / "run"))
+    result = paint(content=str(path), n_steps=1, n_scales=1)
     with Image.open(result.image) as written:
         assert written.getexif()[ExifTags.Base.Artist] == "me"
         assert ExifTags.Base.Orientation not in written.getexif()  # the picture is upright already
@@ -106,28 +112,19 @@ def test_exif_and_colour_profile_of_the_content_are_kept(photograph, settings, t
         assert written.size == (48, 60)
 
 
-def test_masks_confine_two_styles(settings, photograph, manner, tmp_path):
+def test_masks_confine_two_styles(paint, photograph, manner, tmp_path):
     left = np.zeros((80, 100), np.uint8)
     left[:, :50] = 255
     Image.fromarray(left).save(tmp_path / "left.png")
     Image.fromarray(255 - left).save(tmp_path / "right.png")
-    words = {
-        "styles": (str(manner), str(photograph)),
-        "style_weights": (1.0, 2.0),
-        "content_weight": 0.0,
-        "n_steps": 12,
-    }
-    masks = (str(tmp_path / "left.png"), str(tmp_path / "right.png"))
-    config = style_transfer.Config(**settings | words, masks=masks, run_dir=tmp_path / "run")
-    result = style_transfer.main(config)
-    assert "content/features.3" in result.final
+    words = {"styles": (str(manner), str(photograph)), "style_weights": (1.0, 2.0), "content_weight": 0.0}
+    result = paint(**words, n_steps=12, masks=(str(tmp_path / "left.png"), str(tmp_path / "right.png")))
     assert result.final["content/features.3"] == 0
     assert result.final["loss"] < result.first["loss"]
 
 
-def test_hues_of_the_content_are_kept(settings, photograph, tmp_path):
-    config = style_transfer.Config(**settings, preserve_color=True, match_color=True, init="style")
-    result = style_transfer.main(dataclasses.replace(config, run_dir=tmp_path / "run"))
+def test_hues_of_the_content_are_kept(paint, photograph):
+    result = paint(preserve_color=True, match_color=True, init="style")
     given = np.asarray(Image.open(photograph).convert("RGB").resize((60, 48)).convert("YCbCr"), float)
     found = np.asarray(Image.fromarray(read_image(result.image)).convert("YCbCr"), float)
     assert np.abs(given - found)[..., 1:].mean() < 6  # of 255
@@ -135,40 +132,34 @@ def test_hues_of_the_content_are_kept(settings, photograph, tmp_path):
 
 
 @pytest.mark.slow
-def test_rows_divided_among_devices_give_the_same_picture(painted, settings, tmp_path):
-    config = style_transfer.Config(**settings, devices=2, run_dir=tmp_path / "run")
-    result = style_transfer.main(config)
+def test_rows_divided_among_devices_give_the_same_picture(painted, paint):
+    result = paint(devices=2)
     together, alone = (read_image(path).astype(int) for path in (result.image, painted.image))
     assert np.abs(together - alone).mean() < 0.5  # of 255: sums in another order, and Adam divides by small numbers
     assert result.final["loss"] == pytest.approx(painted.final["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize("statistic", ["moments", "sliced"])
-def test_other_statistics_and_lbfgs(settings, statistic, tmp_path):
-    words = {"n_steps": 8, "n_scales": 1, "optimizer": "lbfgs", "statistic": statistic}
-    result = style_transfer.main(style_transfer.Config(**settings | words, run_dir=tmp_path / "run"))
+def test_other_statistics_and_lbfgs(paint, statistic):
+    result = paint(n_steps=8, n_scales=1, optimizer="lbfgs", statistic=statistic)
     assert np.isfinite(result.final["loss"])
     assert result.final["loss"] < result.first["loss"]
 
 
-def test_a_preset_has_the_courses_numbers(settings, tmp_path):
-    words = {"preset": "starry_night", "n_steps": 20}
-    config = style_transfer.Config(**settings | words, run_dir=tmp_path / "run")
-    result = style_transfer.main(config)
-    assert result.size == (48, 60)
+def test_a_preset_has_the_courses_numbers(paint):
+    assert paint(preset="starry_night", n_steps=20).size == (48, 60)
     stages = published(192, 200)
     assert [stage.end for stage in stages] == [180, 200]
     assert [stage.project.n_steps for stage in stages] == [180, 9]
     assert PRESETS["starry_night"].style_weights == (300_000, 1000, 15, 3)
 
 
-def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(settings, tmp_path, monkeypatch):
+def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(paint, tmp_path, monkeypatch):
     monkeypatch.setattr(style_transfer, "ALWAYS_FITS", 0)
     monkeypatch.setattr(style_transfer, "memory_there", lambda n_devices: 50 * 2**20)
-    config = style_transfer.Config(**settings | {"size": 320}, run_dir=tmp_path / "run")
     with pytest.raises(InputError, match=r"of 320 pixels needs 0\.\d GiB .*: the largest --size that fits is"):
-        style_transfer.main(config)
-    assert not config.run_dir.exists()
+        paint(size=320)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
@@ -182,24 +173,17 @@ def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
 
 
 PEAK = """
-import ctypes, gc, sys
+import sys
 from pathlib import Path
 from experiments import style_transfer
-
-def mebibytes(name):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
+from experiments.peak_memory import peak_memory
 
 def config(size):
-    return style_transfer.Config(weights=sys.argv[1], size=size, n_scales=1, n_steps=2,
-                                 run_dir=Path(sys.argv[2]) / str(size))
+    run_dir = Path(sys.argv[2]) / str(size)
+    return style_transfer.Config(weights=sys.argv[1], size=size, n_scales=1, n_steps=2, run_dir=run_dir)
 
 style_transfer.main(config(96))
-gc.collect()
-getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # freed memory goes back, or it would be used again unseen
-Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-before = mebibytes("VmRSS")
-style_transfer.main(config(768))
-print(mebibytes("VmHWM") - before, style_transfer.estimate(config(768)).total / 2**20)
+print(peak_memory(lambda: style_transfer.main(config(768))), style_transfer.estimate(config(768)).total)
 """
 
 
@@ -224,9 +208,8 @@ def test_the_estimate_is_close_to_the_peak(untrained, tmp_path):
     ],
     ids=["feature inversion", "texture synthesis"],
 )
-def test_the_two_corners(settings, words, gone, tmp_path):
-    config = style_transfer.Config(**settings | words | {"n_steps": 60, "n_scales": 1}, run_dir=tmp_path / "run")
-    result = style_transfer.main(config)
+def test_the_two_corners(paint, words, gone):
+    result = paint(**words, n_steps=60, n_scales=1)
     assert result.final[gone] == 0
     assert result.final["loss"] < 0.2 * result.first["loss"]
 
@@ -251,7 +234,7 @@ def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(settings, tmp_pat
 
 
 def test_sizes_double_in_area():
-    stages = coarse_to_fine(400, 3, 100, "lbfgs", None)
+    stages = growing(400, 3, 100, "lbfgs", 1.0)
     assert [(stage.side, stage.end) for stage in stages] == [(200, 33), (283, 66), (400, 100)]
 
 
