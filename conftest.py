@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -26,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_programs_are_let_go():
+def compiled_programs_are_let_go() -> Iterator[None]:
     """Every compiled program holds some memory maps, and Linux gives a process 65,530: beyond, it ends by a signal."""
     yield
     maps = Path("/proc/self/maps")
@@ -44,7 +45,7 @@ def user_home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def needs(user_home):
+def needs(user_home: Path) -> Callable[[str], Path]:
     """`needs("imagenet/labels.json")` gives the file's path in the reader's home, or skips, saying which."""
 
     def path(name: str) -> Path:

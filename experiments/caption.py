@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments import caption_data, caption_figures, caption_training, figures, training
+from experiments import caption_data, caption_figures, caption_training, figures, runs
 from experiments.caption_data import Data
 from experiments.caption_scores import Scores, scored
 from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_captioner, rounded, save_captioner
@@ -128,7 +128,7 @@ def main(config: Config) -> Result:
         return caption_pictures(config)
     settings = resolved(config)
     data = load_data(settings)
-    with training.open_run("caption", settings) as run:
+    with runs.open_run("caption", settings) as run:
         trained = caption_training.train(settings, data, run)
         captioner = rounded(trained.captioner)
         shown = data.train if settings.overfit else data.held_out
@@ -183,7 +183,7 @@ def caption_pictures(config: Config) -> Result:
     else:
         names, images = read_images(config.caption, captioner.encoder.size)
         references = [()] * len(names)
-    with training.open_run("caption", config) as run:
+    with runs.open_run("caption", config) as run:
         if captioner.encoder.name == "scenes" and scenes is None:
             run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
         said = decoded(captioner, encode(captioner.encoder, images), config)
@@ -246,7 +246,7 @@ def resolved(config: Config) -> Any:
         (512, 100)
     """
     defaults = DEFAULTS["overfit" if config.overfit else config.dataset] | {"max_length": MAX_LENGTH[config.dataset]}
-    settings = training.filled(config, defaults)
+    settings = runs.filled(config, defaults)
     for name in (*defaults, "min_count", "n_train", "n_held_out", "num_beams", "checkpoint_every"):
         require_number(settings, name, above=0)
     if settings.temperature < 0:

@@ -8,7 +8,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from experiments import figures
-from experiments.training_figures import smoothed
 
 LINE = 0.135  # inches
 WRAP = 44  # characters
@@ -73,7 +72,7 @@ def learning(metrics: Sequence[Mapping[str, float]], validation: Sequence[Mappin
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([row["step"] for row in metrics], [row["loss"] for row in metrics], ".", ms=1, color=figures.RULE)
-    left.plot(*smoothed(metrics, "loss"), color=figures.BLUE)
+    left.plot(*figures.smoothed(metrics, "loss"), color=figures.BLUE)
     at = [row["step"] for row in validation]
     left.plot(at, [row["loss"] for row in validation], "o-", markersize=3, color=figures.ORANGE)
     left.set(xlabel="step", title="nats per caption: training (blue), held out (orange)", ylim=(0, None))

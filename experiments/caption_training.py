@@ -11,7 +11,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, optimizers, training
+from experiments import cards, optimizers, runs
 from experiments.caption_data import Data, Split
 from experiments.captioner_files import TrainedCaptioner
 from experiments.command import command_line
@@ -71,7 +71,7 @@ def train(config: Any, data: Data, run: Run) -> Trained:
         with atomic_write(log, text=True) as stream:
             stream.writelines(json.dumps(row) + "\n" for row in rows)
 
-    state, seconds = training.trained(
+    state, seconds = runs.trained(
         config,
         run,
         state,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from experiments.encoders import Encoder, load_encoder, whole_batches
 from experiments.networks import CHECKPOINTS
-from experiments.training import load_exported
+from experiments.runs import load_exported
 from jaxvision import weights
 from jaxvision.captioning import Captioner, Vocabulary, beam_search, greedy, sample
 from jaxvision.errors import InputError

@@ -14,6 +14,7 @@ same bits.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,9 +27,9 @@ from experiments.command import command
 from experiments.film import begin, shoot
 from experiments.inputs import file_name, require_number, to_unit
 from experiments.networks import Network, load_network
+from experiments.runs import filled, open_run
 from jaxvision.data import write_image
 from jaxvision.pixels import PixelProblem
-from jaxvision.training import new_run, resumed_run
 from jaxvision.visualization import class_visualization_problem
 
 # flamingo, tarantula, gorilla, snail, peacock, goldfish, monarch, hourglass, strawberry, lemon
@@ -68,7 +69,7 @@ class Config:
     seed: int = 0
     """of the noise and the jitter"""
     resume: bool = False
-    """go on with an interrupted run (the newest, or the one of --run-dir) that had the same settings"""
+    """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/class_visualization-NNN"""
 
@@ -108,25 +109,24 @@ def main(config: Config) -> Result:
         FloatingPointError: if an image is no longer finite; the last good checkpoint is kept.
     """
     network = load_network(config.weights)
-    config = resolved(config, network.image_size)
+    settings = resolved(config, network.image_size)
     targets = [find_class(network.class_names, words) for words in config.targets] or _favourites(network)
     names = [network.class_names[target] for target in targets]
-    n_steps, tries = int(config.n_steps or 0), int(config.tries or 1)
-    open_run = resumed_run if config.resume else new_run
-    with open_run("class_visualization", config, run_dir=config.run_dir) as run:
+    n_steps, tries = settings.n_steps, settings.tries
+    with open_run("class_visualization", settings) as run:
         run.note(network.note)
         moments = np.unique(np.linspace(0, n_steps, FRAMES + 1).round().astype(int))
-        problem = _problem(network, np.repeat(targets, tries), config)
+        problem = _problem(network, np.repeat(targets, tries), settings)
         film = begin(
             problem,
             len(targets) * tries,
-            seed=config.seed,
+            seed=settings.seed,
             side=network.image_size,
             moments=moments,
             n_filmed=FILM_ROWS * tries,
-            contrast=FAINT if config.coarse else 1.0,
+            contrast=FAINT if settings.coarse else 1.0,
         )
-        film = run.restore(film) if config.resume else film
+        film = run.restore(film) if settings.resume else film
         film = shoot(run, problem, film, moments)
         chances = np.asarray(film.chances).reshape(len(moments), -1, tries)  # (T, classes, tries)
         rows = np.arange(len(names)) * tries + chances[-1].argmax(axis=1)  # each class's likeliest
@@ -149,7 +149,7 @@ def main(config: Config) -> Result:
     return result
 
 
-def resolved(config: Config, image_size: int) -> Config:
+def resolved(config: Config, image_size: int) -> Any:
     """The settings with every None that means a default replaced, after a look at whether they can work.
 
     Args:
@@ -166,9 +166,7 @@ def resolved(config: Config, image_size: int) -> Config:
         >>> resolved(Config(), 224).learning_rate, resolved(Config(n_steps=5), 64).n_steps
         (25.0, 5)
     """
-    defaults = PUBLISHED if image_size >= 128 else SMALL
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    config = replace(config, **(defaults | given))
+    config = filled(config, PUBLISHED if image_size >= 128 else SMALL)
     for flag in ("n_steps", "l2", "blur_every", "max_jitter"):
         require_number(config, flag, at_least=0)
     require_number(config, "learning_rate", above=0)
@@ -176,19 +174,18 @@ def resolved(config: Config, image_size: int) -> Config:
     return config
 
 
-def _problem(network: Network, targets: Int[np.ndarray, " n"], config: Config) -> PixelProblem:
-    learning_rate = float(config.learning_rate or 0)
+def _problem(network: Network, targets: Int[np.ndarray, " n"], settings: Any) -> PixelProblem:
     problem = class_visualization_problem(
         network.ascent_fn,
         jnp.asarray(targets, jnp.int32),
-        l2=float(config.l2 or 0),
-        learning_rate=learning_rate,
-        blur_every=config.blur_every,
-        max_jitter=int(config.max_jitter or 0),
+        l2=settings.l2,
+        learning_rate=settings.learning_rate,
+        blur_every=settings.blur_every,
+        max_jitter=settings.max_jitter,
     )
-    if not config.coarse:
+    if not settings.coarse:
         return problem
-    return replace(problem, optimizer=coarse_to_fine(learning_rate, max(1, int(config.n_steps or 0))))
+    return replace(problem, optimizer=coarse_to_fine(settings.learning_rate, max(1, settings.n_steps)))
 
 
 def _favourites(network: Network) -> list[int]:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from experiments import cards, crops, optimizers, training, videos
+from experiments import cards, crops, optimizers, runs, videos
 from experiments.command import command, command_line
 from experiments.fast_style_apply import Styled, is_video, style_images, style_video, styled
 from experiments.fast_style_settings import Config, resolved
@@ -163,7 +163,7 @@ def train(config: Config) -> Trained:
     rate = optimizers.warm_cosine(settings.learning_rate, settings.n_steps, 0.05)
     optimizer = optimizers.adamw(rate, weight_decay=0.0, clip=settings.clip)
     state = start(task.stylizer.model, optimizer, key=jax.random.key(settings.seed))
-    with training.open_run("fast_style", settings) as run:
+    with runs.open_run("fast_style", settings) as run:
         run.note(network.note)
         shown = photographs[:SHOWN]
         picture = normalized(read_image(styles[0]), settings.style_size)
@@ -176,7 +176,7 @@ def train(config: Config) -> Trained:
         def sample(state: TrainState) -> None:
             save(contact_sheet([draw(state.model)], titles), run.picture(f"progress/step_{int(state.step):05d}.png"))
 
-        state, seconds = training.trained(
+        state, seconds = runs.trained(
             settings,
             run,
             state,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments import training
+from experiments import runs
 from experiments.inputs import require_number
 from jaxvision.errors import InputError
 
@@ -107,4 +107,4 @@ def resolved(config: Config) -> Any:
         raise InputError(f"--{flag} is for --mode apply: {hint}")
     if config.mode == "apply":
         return config
-    return training.filled(config, {"size": 128, "content_weight": CONTENT_WEIGHTS[config.method]})
+    return runs.filled(config, {"size": 128, "content_weight": CONTENT_WEIGHTS[config.method]})

@@ -4,7 +4,7 @@ Every function takes arrays on the host and returns a matplotlib `Figure`; `save
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,19 @@ def save(figure: Figure, path: Path) -> Path:
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": "jaxvision"})
     return path
+
+
+def smoothed(metrics: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps, and the running mean of a metric over the 2 % of the run before each.
+
+    Example:
+        >>> steps, means = smoothed([{"step": step, "loss": step % 2} for step in range(100)], "loss")
+        >>> steps[0].item(), means[:2].tolist()
+        (1, [0.5, 0.5])
+    """
+    steps, values = (np.asarray([row[key] for row in metrics]) for key in ("step", name))
+    width = max(1, len(metrics) // 50)
+    return steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid")
 
 
 def saliency_sheet(

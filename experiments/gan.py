@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments import cards, figures, gan_data, gan_features, gan_figures, gan_scores, gan_training, training
+from experiments import cards, figures, gan_data, gan_features, gan_figures, gan_scores, gan_training, runs
 from experiments.command import command, command_line
 from experiments.gan_scores import Judge, Scores
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
@@ -124,7 +124,7 @@ def main(config: Config) -> Result:
     images = gan_data.load(settings.dataset, settings.images)
     features = gan_features.features_of(settings.dataset)
     judge = Judge(images, settings.n_samples, features.look)
-    with training.open_run("gan", settings) as run:
+    with runs.open_run("gan", settings) as run:
         generators, seconds = gan_training.train(settings, images, run, partial(_sheets, settings, run))
         drawn = [_samples(settings, model, judge.n, index) for index, model in enumerate(generators)]
         scores = tuple(judge.score(samples) for samples in drawn)
@@ -165,7 +165,7 @@ def draw_only(config: Config) -> Result:
         latent_dim=trained.latent_dim,
         dataset=trained.dataset or config.dataset,
     )
-    with training.open_run("gan", config) as run:
+    with runs.open_run("gan", config) as run:
         pictures = _pictures(config, run, trained.model, config.draw)
         shares = ()
         if trained.dataset in gan_data.DIGITS:
@@ -194,7 +194,7 @@ def resolved(config: Config) -> Any:
     if (config.images is None) == (config.dataset == "folder"):
         raise InputError("--dataset folder and --images FOLDER belong together: give both, or neither")
     gan_training.require_shape(config.network, gan_data.SHAPES[config.dataset])
-    settings = training.filled(config, DEFAULTS[config.network] | defaults)
+    settings = runs.filled(config, DEFAULTS[config.network] | defaults)
     counts = ("steps", "batch_size", "latent_dim", "replicas", "n_critic", "steps_per_dispatch", "checkpoint_every")
     others = {"n_samples": 100, "gp_weight": 0, "beta1": 0, "beta2": 0, "ema_decay": 0, "learning_rate": 0}
     for name, bound in (dict.fromkeys(counts, 1) | others).items():

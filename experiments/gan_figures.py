@@ -14,7 +14,6 @@ from PIL import Image
 
 from experiments import figures
 from experiments.gan_data import unsigned
-from experiments.training_figures import smoothed
 from jaxvision import gan
 from jaxvision.files import atomic_write
 
@@ -92,7 +91,7 @@ def losses(metrics: list[dict[str, int | float]], n_replicas: int) -> Figure:
         for (name, named), colour in zip(lines.items(), (figures.BLUE, figures.ORANGE), strict=True):
             for index in range(n_replicas):
                 label = None if index else named
-                axis.plot(*smoothed(metrics, f"{index}/{name}"), color=colour, lw=1, label=label)
+                axis.plot(*figures.smoothed(metrics, f"{index}/{name}"), color=colour, lw=1, label=label)
         axis.set(title=title, xlabel="step")
         axis.legend(frameon=False)
     return figure

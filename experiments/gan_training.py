@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from experiments import gan_data, training
+from experiments import gan_data, runs
 from experiments.gan_data import GREY, Images, Shape
 from jaxvision import gan
 from jaxvision.errors import InputError
@@ -155,7 +155,7 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, Generators
         decay=config.ema_decay,
         project=game.project,
     )
-    state, seconds = training.trained(
+    state, seconds = runs.trained(
         config,
         run,
         state,

@@ -10,7 +10,7 @@ import numpy as np
 from experiments import gan_training
 from experiments.gan_data import GREY, Shape
 from experiments.networks import CHECKPOINTS
-from experiments.training import load_exported
+from experiments.runs import load_exported
 from jaxvision import weights
 from jaxvision.backbones import load_state_dict, state_dict
 

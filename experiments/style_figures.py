@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.figures import BLUE, GREY, INK, ORANGE, STYLE, Image
-from experiments.training_figures import smoothed
+from experiments.figures import BLUE, GREY, INK, ORANGE, STYLE, Image, smoothed
 
 SHADES = (BLUE, ORANGE, "#7fb58b", "#c794c9", "#9aa3ad", "#d98c8c", "#6f9fa8", "#c9b35f")
 

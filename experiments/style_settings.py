@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import jax
 
-from experiments import training
+from experiments import runs
 from experiments.inputs import require_number
 from experiments.networks import Network
 from experiments.style_pictures import Picture
@@ -112,7 +112,7 @@ def resolved(config: Config) -> Any:
     defaults = {"size": 256, "n_steps": 400, "learning_rate": RATES[config.optimizer]}
     if config.preset:
         defaults = {"size": PRESETS[config.preset].size, "n_steps": PRESET_STEPS}
-    settings: Any = training.filled(config, defaults | {"style_weights": (1.0,) * n_styles})
+    settings: Any = runs.filled(config, defaults | {"style_weights": (1.0,) * n_styles})
     smallest = growing(settings.size, config.n_scales, 1, "adam", RATES["adam"])[0].side
     if smallest < MIN_SIDE:
         raise InputError(

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments import style_figures, training
+from experiments import runs, style_figures
 from experiments.command import command
 from experiments.figures import save
 from experiments.inputs import to_unit
@@ -79,7 +79,7 @@ def main(config: Config) -> Result:
     if sum(h * w for h, w in sizes) > ALWAYS_FITS:
         require_memory(memory_needed(course, *sizes), settings.size, memory_there(settings.devices))
     subject = prepare(settings, course, content, styles)
-    with training.open_run("style_transfer", settings) as run:
+    with runs.open_run("style_transfer", settings) as run:
         run.note(network.note)
         painting, final = paint(run, subject, resume=settings.resume)
         images = to_unit(style.average(painting.pixels))

@@ -24,7 +24,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, tasks, training, training_figures
+from experiments import cards, figures, optimizers, runs, tasks, training_figures
 from experiments.command import command, command_line
 from experiments.inputs import require_number
 from jaxvision import weights
@@ -125,8 +125,8 @@ def main(config: Config) -> Result:
     optimizer = make(rate, weight_decay=settings.weight_decay, clip=settings.clip)
     key = jax.random.key(settings.seed)
     state = start(build(num_classes=len(task.class_names), key=key), optimizer, key=key)
-    with training.open_run("train_classifier", settings) as run:
-        state, seconds = training.trained(
+    with runs.open_run("train_classifier", settings) as run:
+        state, seconds = runs.trained(
             settings,
             run,
             state,
@@ -197,7 +197,7 @@ def resolved(config: Config) -> Any:
         >>> resolved(Config(dataset="mnist")).network
         'lenet'
     """
-    settings: Any = training.filled(config, {"steps": 10_000} | DEFAULTS[config.dataset])
+    settings: Any = runs.filled(config, {"steps": 10_000} | DEFAULTS[config.dataset])
     if settings.network == "lenet" and settings.dataset == "scenes":
         raise InputError("LeNet reads grey digits of 28 px, not scenes: choose --network squeezenet or --dataset mnist")
     for name in ("steps", "batch_size", "steps_per_dispatch", "checkpoint_every", "learning_rate", "clip"):

@@ -21,7 +21,7 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, training, training_figures
+from experiments import cards, figures, optimizers, runs, training_figures
 from experiments.command import command, command_line
 from experiments.inputs import require_number
 from jaxvision import weights
@@ -96,8 +96,8 @@ def main(config: Config) -> Result:
     key = jax.random.key(config.seed)
     state = start(scenenet(n_scores=N_SCORES, key=key), optimizer, key=key)
     batches = Partial(partial(_scenes, batch_size=config.batch_size), split_key(config.seed, "train"))
-    with training.open_run("train_encoder", config) as run:
-        state, seconds = training.trained(
+    with runs.open_run("train_encoder", config) as run:
+        state, seconds = runs.trained(
             config,
             run,
             state,

@@ -27,22 +27,9 @@ def curve(
     colours = (figures.BLUE, figures.ORANGE)
     for axis, name, colour in zip(figure.subplots(1, len(names), squeeze=False).flat, names, colours, strict=False):
         axis.plot([row["step"] for row in metrics], [row[name] for row in metrics], ".", ms=1, color=figures.RULE)
-        axis.plot(*smoothed(metrics, name), color=colour)
+        axis.plot(*figures.smoothed(metrics, name), color=colour)
         axis.set(xlabel="step", title=f"{name} on training batches", ylim=(0, None if name == "loss" else top))
     return figure
-
-
-def smoothed(metrics: Sequence[Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps, and the running mean of a metric over the 2 % of the run before each.
-
-    Example:
-        >>> steps, means = smoothed([{"step": step, "loss": step % 2} for step in range(100)], "loss")
-        >>> steps[0].item(), means[:2].tolist()
-        (1, [0.5, 0.5])
-    """
-    steps, values = (np.asarray([row[key] for row in metrics]) for key in ("step", name))
-    width = max(1, len(metrics) // 50)
-    return steps[width - 1 :], np.convolve(values, np.full(width, 1 / width), "valid")
 
 
 @rc_context(figures.STYLE)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_snippets_run():
     pytest.importorskip("skimage", reason="extra `demo`: scikit-image is not installed")
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     names = {}
     exec(compile("".join(snippets), str(README), "exec"), names)
     assert names["maps"].shape == (2, 224, 224)
@@ -23,11 +24,11 @@ def test_snippets_run():
 
 
 def test_two_commands_set_up_and_run():
-    commands = re.findall(r"^python -m venv .*$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    commands = re.findall(r"^python -m venv .*$", TEXT, flags=re.MULTILINE)
     assert [command.rsplit("&& ", 1)[1] for command in commands] == ["python -m experiments.tour", "python -m pytest"]
 
 
 def test_every_experiment_is_named():
     modules = README.parent.joinpath("experiments").glob("*.py")
     runnable = {path.stem for path in modules if "\n    command(" in path.read_text(encoding="utf-8")}
-    assert runnable == set(re.findall(r"^\| `python -m experiments\.(\w+)", README.read_text(), flags=re.MULTILINE))
+    assert runnable == set(re.findall(r"^\| `python -m experiments\.(\w+)", TEXT, flags=re.MULTILINE))

@@ -4,7 +4,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -12,7 +13,7 @@ from jaxvision.errors import InputError
 from jaxvision.files.digest import digest
 from jaxvision.files.locking import exclusive
 from jaxvision.files.places import home, offline
-from jaxvision.files.progress import notice, progress_bar
+from jaxvision.files.progress import Report, notice, progress_bar
 from jaxvision.files.published import PublishedFile
 from jaxvision.files.transfer import Interrupted, receive
 from jaxvision.files.writing import FULL_DISK, atomic_write, writing_error
@@ -64,9 +65,12 @@ def fetch(file: PublishedFile, *, attempts: int = 5, timeout: float = 30.0, paus
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(target, waiting=lambda: notice(f"Waiting for another process to download {target}")) as alone:
+        with (
+            exclusive(target, waiting=lambda: notice(f"Waiting for another process to download {target}")) as alone,
+            _part(file, alone=alone) as part,
+        ):
             if not _present(target):
-                _into(file, target, alone=alone, attempts=attempts, timeout=timeout, pause=pause)
+                _download(file, part, attempts=attempts, timeout=timeout, pause=pause)
     except OSError as error:
         raise _not_writable(file, error) from error
     return target
@@ -78,24 +82,22 @@ def _present(target: Path) -> bool:
     return target.is_file()
 
 
-def _into(file: PublishedFile, target: Path, *, alone: bool, attempts: int, timeout: float, pause: float) -> None:
+@contextmanager
+def _part(file: PublishedFile, *, alone: bool) -> Generator[Path, None, None]:
+    """Where the bytes go; without a lock another process may be at it too, and each gets a part of its own."""
     if alone:
-        _download(file, target, _part(target), attempts=attempts, timeout=timeout, pause=pause)
+        yield file.part
         return
-    # Without a lock another process may be at it too: a partial file of our own, which nobody could resume later.
-    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    part = file.location.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
     try:
-        _download(file, target, part, attempts=attempts, timeout=timeout, pause=pause)
+        yield part
     finally:
-        part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)  # nobody could resume it later
 
 
-def _part(target: Path) -> Path:
-    return target.with_name(target.name + ".part")
-
-
-def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, timeout: float, pause: float) -> None:
+def _download(file: PublishedFile, part: Path, *, attempts: int, timeout: float, pause: float) -> None:
     """Connect up to `attempts` times, then check and rename."""
+    target = file.location
     left_over = _length(part) > 0
     reason = "no attempt was allowed"
     with progress_bar(file.name, file.url, file.size) as report:
@@ -122,9 +124,8 @@ def _download(file: PublishedFile, target: Path, part: Path, *, attempts: int, t
                     f"{mismatch}, nothing was replaced, and trying again later or from another network may help"
                 )
             left_over, reason = False, f"expected {file.digest}, found {found}"
-    have = _length(part)
-    resumable = have and part == _part(target)
-    resume = f"; {have} bytes are kept in {part} and the next try goes on from there" if resumable else ""
+    have = _length(part) if part == file.part else 0
+    resume = f"; {have} bytes are kept in {part} and the next try goes on from there" if have else ""
     raise InputError(
         f"cannot download {file.url} ({reason}, {attempts} attempts): check the connection and try again, or put the "
         f"file at {target}{resume}"
@@ -138,7 +139,7 @@ def _record(file: PublishedFile, found: str) -> None:
     notice(f"No digest of {file.url} is published; {found} is recorded in {file.record}")
 
 
-def _receive(file: PublishedFile, part: Path, timeout: float, report: Callable[[int, int | None], None]) -> None:
+def _receive(file: PublishedFile, part: Path, timeout: float, report: Report) -> None:
     """One connection, with every failure sorted into worth another try, or not."""
     offset = _length(part)
     if file.size is not None:

@@ -1,7 +1,7 @@
 """One process at a time for one file."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def exclusive(path: Path, *, waiting: Callable[[], None]) -> Iterator[bool]:
+def exclusive(path: Path, *, waiting: Callable[[], None]) -> Generator[bool, None, None]:
     """Hold `PATH.lock` while the block runs; the operating system lets go of it even if the process is killed.
 
     Args:

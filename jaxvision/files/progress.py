@@ -1,14 +1,17 @@
 """What a download says on the terminal: always on standard error, which leaves standard output to results."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+Report = Callable[[int, int | None], None]
+"""Told the bytes that are there and the bytes of the whole, or None where that is unknown."""
+
 
 @contextmanager
-def progress_bar(name: str, url: str, size: int | None) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(name: str, url: str, size: int | None) -> Generator[Report, None, None]:
     """A bar with bytes, rate and time left; a single line where standard error is no terminal.
 
     Args:

@@ -57,6 +57,11 @@ class PublishedFile:
         return home() / self.path
 
     @property
+    def part(self) -> Path:
+        """Where a download that broke off waits to be resumed."""
+        return self.location.with_name(f"{self.name}.part")
+
+    @property
     def record(self) -> Path:
         """Where the SHA-256 of a download without a published digest is kept."""
         return self.location.with_name(f"{self.name}.sha256")

@@ -2,12 +2,12 @@
 
 import http.client
 import re
-from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from jaxvision.errors import InputError
+from jaxvision.files.progress import Report
 
 PIECE = 1 << 18  # bytes; what a slow line delivers in well under a second
 
@@ -16,15 +16,7 @@ class Interrupted(Exception):
     """The transfer broke in a way that another attempt may mend."""
 
 
-def receive(
-    url: str,
-    part: Path,
-    *,
-    offset: int,
-    size: int | None,
-    timeout: float,
-    report: Callable[[int, int | None], None],
-) -> None:
+def receive(url: str, part: Path, *, offset: int, size: int | None, timeout: float, report: Report) -> None:
     """Ask for the bytes from `offset` on and append them; start over where the server sends the whole file.
 
     Args:

@@ -3,7 +3,7 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +14,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[Any]]:
+def atomic_write(path: str | os.PathLike[str], *, text: bool = False) -> Generator[IO[Any], None, None]:
     """Write a file so that a reader, a crash or a second writer never sees half of it.
 
     The bytes go to a hidden file beside the target, are flushed to the disk, and are renamed onto the target when the
@@ -41,16 +41,18 @@ def atomic_write(path: str | os.PathLike[str], *, text: bool = False) -> Iterato
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    with _in_a_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = beside.open("x", encoding="utf-8", newline="\n") if text else beside.open("xb")
-    except OSError as error:
-        raise writing_error(path, error) from error
     try:
         with stream:
             yield stream
-            _flush(stream, path)
-        _rename(beside, path)
+            with _in_a_sentence(path):
+                stream.flush()
+                os.fsync(stream.fileno())
+        with _in_a_sentence(path):
+            os.replace(beside, path)
+        _flush_folder(path.parent)
     except OSError as error:
         # Only a full disk is surely about this file: any other failure inside the block belongs to the caller.
         if error.errno in FULL_DISK:
@@ -90,23 +92,19 @@ def writing_error(path: str | os.PathLike[str], error: OSError) -> InputError:
     return InputError(f"cannot write {path}: {reason}; choose a folder that you can write in")
 
 
-def _flush(stream: IO[Any], path: Path) -> None:
+@contextmanager
+def _in_a_sentence(path: Path) -> Generator[None, None, None]:
     try:
-        stream.flush()
-        os.fsync(stream.fileno())
+        yield
     except OSError as error:
         raise writing_error(path, error) from error
 
 
-def _rename(beside: Path, path: Path) -> None:
-    try:
-        os.replace(beside, path)
-    except OSError as error:
-        raise writing_error(path, error) from error
-    # The rename itself survives a power cut only once the folder is flushed; not every system can do that.
+def _flush_folder(folder: Path) -> None:
+    """A rename survives a power cut only once its folder is flushed; not every system can do that."""
     with suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,9 +81,10 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
         raise writing_error(directory, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    twins = [other for other in found(directory) if _order(other)[0] == step and other != path]
-    for old in [*twins, *[other for other in found(directory) if other not in twins][keep:]]:
-        shutil.rmtree(old, ignore_errors=True)
+    kept = [other for other in found(directory) if other == path or _order(other)[0] != step][:keep]
+    for other in found(directory):
+        if other not in kept:
+            shutil.rmtree(other, ignore_errors=True)
     return path
 
 
@@ -181,9 +182,9 @@ def latest(directory: str | os.PathLike[str]) -> Latest:
 
 def _write(folder: Path, state: Any) -> None:
     """Arrays, their description and the sums of both, flushed to the disk."""
-    leaves = _named(jax.tree.map(_as_array, state))
-    # Orbax refuses arrays of size zero; their shape in the description says all.
-    arrays = {name: _raw(leaf) for name, leaf in leaves.items() if leaf.size}
+    leaves = _named(jax.tree.map(jnp.asarray, state))
+    # Orbax knows no typed keys, and refuses arrays of size zero, of which the description says all.
+    arrays = {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
     with _quiet():
         try:
             if arrays:
@@ -235,27 +236,19 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/") or "state": leaf for path, leaf in leaves}
 
 
-def _as_array(leaf: Any) -> Array:
-    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
-
-
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _generator(key: Any) -> Any:
-    """The key's generator, "threefry2x32" for one; tracing gets at it where the key is only a shape."""
+def _implementation(key: Any) -> Any:
+    """The key's generator, "threefry2x32" for one; tracing finds it where the key is only a shape."""
     names = []
     jax.eval_shape(lambda key: names.append(jax.random.key_impl(key)), key)
     return names[0]
 
 
-def _raw(leaf: Array) -> Array:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf  # Orbax knows no typed keys
-
-
 def _describe(leaf: Any) -> dict[str, Any]:
-    dtype = f"key<{_generator(leaf)}>" if _is_key(leaf) else str(leaf.dtype)
+    dtype = f"key<{_implementation(leaf)}>" if _is_key(leaf) else str(leaf.dtype)
     return {"dtype": dtype, "shape": list(leaf.shape)}
 
 
@@ -270,7 +263,7 @@ def _target(leaf: Any) -> jax.ShapeDtypeStruct:
 def _untarget(leaf: Any, raw: Array | None) -> Array:
     if raw is None:
         return jnp.zeros(leaf.shape, leaf.dtype)
-    return jax.random.wrap_key_data(raw, impl=_generator(leaf)) if _is_key(leaf) else raw
+    return jax.random.wrap_key_data(raw, impl=_implementation(leaf)) if _is_key(leaf) else raw
 
 
 def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -287,7 +280,7 @@ def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, An
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """Orbax logs pages of tracebacks for what it raises anyway."""
     logger = logging.getLogger("absl")
     before = logger.level

@@ -89,7 +89,9 @@ def score(model: Any, batch_fn: Callable[[Int[Array, ""]], Batch], *, n_batches:
 
 
 @jax.jit
-def _score_batch(model: Any, batch_fn: Callable, index: Int[Array, ""]):
+def _score_batch(
+    model: Any, batch_fn: Callable[[Int[Array, ""]], Batch], index: Int[Array, ""]
+) -> tuple[Int[Array, " n"], Int[Array, " n"], Float[Array, " n"]]:
     images, labels = batch_fn(index)
     logits, _ = model(images)
     return labels, jnp.argmax(logits, axis=-1), optax.softmax_cross_entropy_with_integer_labels(logits, labels)

@@ -2,9 +2,10 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,8 @@ from jaxvision.training.progress import progress
 from jaxvision.training.runs import Run
 
 Metrics = dict[str, Float[Array, ""]]
+TrainStep = Callable[[Any, Any], tuple[Any, Mapping[str, Num[Array, ""]]]]
+BatchFn = Callable[[Int[Array, ""]], Any]
 
 
 class TrainState(NamedTuple):
@@ -91,9 +94,9 @@ def gradient_step(
 
 
 def fit(
-    step_fn: Callable[[Any, Any], tuple[Any, Mapping[str, Num[Array, ""]]]],
+    step_fn: TrainStep,
     state: Any,
-    batch_fn: Callable[[Int[Array, ""]], Any],
+    batch_fn: BatchFn,
     *,
     n_steps: int,
     steps_per_dispatch: int = 50,
@@ -148,9 +151,7 @@ def fit(
             next_checkpoint = min(n_steps, (done // checkpoint_every + 1) * checkpoint_every)
             count = min(steps_per_dispatch, next_checkpoint - done)
             state, buffers = _advance(state, step_fn, batch_fn, jnp.int32(count), length=steps_per_dispatch)
-            names = sorted(
-                buffers, key=lambda name: (name != "loss", name)
-            )  # what is shown of many begins with the loss
+            names = sorted(buffers, key=lambda name: (name != "loss", name))  # of many, the first two are shown
             metrics = {name: np.asarray(buffers[name])[:count] for name in names}
             if int(state.step) != done + count:
                 raise ValueError(
@@ -169,10 +170,12 @@ def fit(
 
 
 @partial(jax.jit, static_argnames="length", donate_argnames="state")
-def _advance(state: Any, step_fn: Callable, batch_fn: Callable, count: Int[Array, ""], *, length: int):
+def _advance(
+    state: Any, step_fn: TrainStep, batch_fn: BatchFn, count: Int[Array, ""], *, length: int
+) -> tuple[Any, dict[str, Num[Array, " length"]]]:
     """`count` <= `length` steps; metrics come back as arrays of `length`, of which the first `count` are filled."""
 
-    def step(state):
+    def step(state: Any) -> tuple[Any, Mapping[str, Array]]:
         return step_fn(state, batch_fn(state.step))
 
     _, shapes = jax.eval_shape(step, state)
@@ -186,7 +189,7 @@ def _advance(state: Any, step_fn: Callable, batch_fn: Callable, count: Int[Array
 
     # fori_loop and not scan: with a length that is data, one program serves all dispatches. The body reads the number
     # of the step from the state, so where a dispatch begins cannot matter.
-    def body(index, carry):
+    def body(index: Array, carry: tuple[Any, dict[str, Array]]) -> tuple[Any, dict[str, Array]]:
         state, buffers = carry
         state, metrics = step(state)
         return state, {name: buffers[name].at[index].set(value) for name, value in metrics.items()}
@@ -198,7 +201,7 @@ def _advance(state: Any, step_fn: Callable, batch_fn: Callable, count: Int[Array
 @contextmanager
 def _reports(
     run: Run | None, n_steps: int, done: int
-) -> Iterator[Callable[[int, int, Mapping[str, np.ndarray]], None]]:
+) -> Generator[Callable[[int, int, Mapping[str, np.ndarray]], None], None, None]:
     """Where a dispatch's metrics go: into the run's files and onto the screen, or nowhere."""
     if run is None:
         yield lambda done, count, metrics: None
@@ -212,7 +215,7 @@ def _reports(
         yield report
 
 
-def _callable_pytree(function: Callable) -> Callable:
+def _callable_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
     """A bare function is a leaf to JAX, not a container: wrapped, it can be an argument of a compiled program."""
     return Partial(function) if jax.tree.leaves(function) == [function] else function
 
@@ -232,15 +235,15 @@ def _require_finite(metrics: Mapping[str, np.ndarray], done: int, run: Run | Non
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
+def _interrupts() -> Generator[Callable[[], bool], None, None]:
     """Holds the first Ctrl-C back and gives a function that says whether one came.
 
     An exception in the middle of a dispatch would find the old state's buffers given away and the new one not yet
     named: nothing left to save.
     """
-    received = []
+    received: list[int] = []
 
-    def hold(number, frame):
+    def hold(number: int, frame: FrameType | None) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)

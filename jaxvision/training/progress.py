@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,7 +14,7 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 
 @contextmanager
-def progress(n_steps: int, done: int = 0) -> Iterator[Report]:
+def progress(n_steps: int, done: int = 0) -> Generator[Report, None, None]:
     """Shows steps, rate, the first metric and the time left until the block ends.
 
     A terminal gets a bar; a file or a pipe gets a line at most every 30 seconds and one at the end.
@@ -42,7 +42,7 @@ def progress(n_steps: int, done: int = 0) -> Iterator[Report]:
         return status(step, n_steps, metrics, rate=rate)
 
     if not console.is_terminal:
-        yield from _lines(n_steps, words)
+        yield _lines(n_steps, words)
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None))
     with Progress(*columns, console=console, expand=True) as bar:
@@ -73,7 +73,7 @@ def status(step: int, n_steps: int, metrics: Mapping[str, float], *, rate: float
     return f"step {step}/{n_steps}, {rate:.3g} steps/s{shown}, {left} left"
 
 
-def _lines(n_steps: int, words: Callable[[int, Mapping[str, float]], str]) -> Iterator[Report]:
+def _lines(n_steps: int, words: Callable[[int, Mapping[str, float]], str]) -> Report:
     last = time.monotonic()
 
     def report(step: int, metrics: Mapping[str, float]) -> None:
@@ -82,4 +82,4 @@ def _lines(n_steps: int, words: Callable[[int, Mapping[str, float]], str]) -> It
             last = time.monotonic()
             print(words(step, metrics), file=sys.stderr, flush=True)
 
-    yield report
+    return report

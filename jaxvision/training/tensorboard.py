@@ -7,7 +7,9 @@ failed write is an `OSError` of `write`, and nothing is left to be done later.
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+# protobuf makes its classes at import, unseen by pyright
 from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
@@ -37,5 +39,5 @@ class EventFile:
         """Flushes and closes."""
         self._records.close()
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: Any) -> None:
         self._records.write(event.SerializeToString())

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jaxvision.errors import InputError
 from jaxvision.files import fetch, home
@@ -49,7 +50,7 @@ def imagenet_class_names() -> tuple[str, ...]:
         ) from error
 
 
-def _json(path: Path):
+def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -20,6 +20,7 @@ PROGRAM = "python -m jaxvision.weights"
 DESCRIPTION = """Pretrained weights: what is published, what is here, and how it gets here.
 
 Files live in JAXVISION_HOME (by default the user's cache folder). JAXVISION_OFFLINE=1 forbids the network."""
+YES = Text("yes", "bold green")
 MENDABLE = 2  # exit code for what the reader can mend, as for wrong flags
 
 
@@ -66,9 +67,9 @@ def show(*, urls: bool = False) -> None:
     table.add_column("terms", style="dim")
     for entry in WEIGHTS.values():
         scores = ("" if score is None else f"{score:.3f}" for score in (entry.top1, entry.top5))
-        table.add_row(entry.name, *scores, _size(entry.file), _weights_state(entry), entry.file.licence)
-    own = files.home() / "imagenet" / "class_names.json"
-    state = _yes() if own.exists() else _state(CLASS_NAMES)
+        state = _state(entry.file, entry.location, downloaded=Text("downloaded, not converted", "yellow"))
+        table.add_row(entry.name, *scores, _size(entry.file), state, entry.file.licence)
+    state = _state(CLASS_NAMES, files.home() / "imagenet" / "class_names.json", downloaded=YES)
     table.add_row("class_names", "", "", _size(CLASS_NAMES), state, CLASS_NAMES.licence)
     console = Console()
     console.print(table)
@@ -126,21 +127,15 @@ def _fetch_weights(entry: PublishedWeights) -> Path:
     return convert(file, entry.location)
 
 
-def _weights_state(entry: PublishedWeights) -> Text:
-    return _yes() if entry.location.exists() else _state(entry.file, then="downloaded, not converted")
-
-
-def _state(file: files.PublishedFile, then: str = "yes") -> Text:
+def _state(file: files.PublishedFile, own: Path, *, downloaded: Text) -> Text:
+    """Whether `own`, which is read first, is here, or else how much of the published file."""
+    if own.exists():
+        return YES
     if file.location.exists():
-        return _yes() if then == "yes" else Text(then, "yellow")
-    part = file.location.with_name(file.name + ".part")
-    if part.exists() and file.size:
-        return Text(f"{100 * part.stat().st_size // file.size} % downloaded", "yellow")
+        return downloaded
+    if file.part.exists() and file.size:
+        return Text(f"{100 * file.part.stat().st_size // file.size} % downloaded", "yellow")
     return Text("no", "dim")
-
-
-def _yes() -> Text:
-    return Text("yes", "bold green")
 
 
 def _size(file: files.PublishedFile) -> str:

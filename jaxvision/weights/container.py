@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
@@ -102,7 +103,7 @@ def read(path: str | os.PathLike[str]) -> Tensors:
     """
     path = Path(path)
     try:
-        _refuse_strangers(path)
+        _refuse_pickles(path)
         # Checks lengths, offsets, types and that the tensors fill the file exactly.
         with safe_open(path, framework="np"):
             pass
@@ -142,7 +143,7 @@ def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def _refuse_strangers(path: Path) -> None:
+def _refuse_pickles(path: Path) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start.startswith(_PICKLES):
@@ -152,7 +153,7 @@ def _refuse_strangers(path: Path) -> None:
         )
 
 
-def _tensor(path: Path, name: str, entry: dict, start: int) -> np.ndarray:
+def _tensor(path: Path, name: str, entry: dict[str, Any], start: int) -> np.ndarray:
     code = "<u2" if entry["dtype"] == "BF16" else _CODES.get(entry["dtype"])
     if code is None:
         raise InputError(f"{path} holds {name!r} as {entry['dtype']}: expected floats of 16 to 64 bits or integers")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jaxvision.errors import InputError
 from jaxvision.files import fetch, home, offline, verify
-from jaxvision.weights.container import Tensors, read, save
-from jaxvision.weights.conversion import read_state_dict
+from jaxvision.weights.container import Tensors, read
+from jaxvision.weights.conversion import convert, read_state_dict
 from jaxvision.weights.manifest import WEIGHTS, PublishedWeights
 
 
@@ -54,16 +54,12 @@ def _published(entry: PublishedWeights) -> Tensors:
     _check_reachable(entry)
     file = fetch(entry.file)
     verify(entry.file, file)  # the user's own copy too: a pickle is opened only if it is the published one
-    tensors = read_state_dict(file)
     try:
-        save(
-            entry.location, tensors, {"format": "pt", "source": entry.file.url, "source_sha256": entry.file.digest[7:]}
-        )
+        return read(convert(file, entry.location, overwrite=True))
     except InputError as error:
-        # A read-only home is no obstacle: the conversion is only done again next time.
         if getattr(error.__cause__, "errno", None) not in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise
-    return tensors
+        return read_state_dict(file)  # a read-only home is no obstacle: it is only converted again next time
 
 
 def _check_reachable(entry: PublishedWeights) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import caption, caption_data, encoders, training
+from experiments import caption, caption_data, encoders, runs
 from experiments.caption_data import Data, Split
 from experiments.caption_scores import judged, scored
 from experiments.caption_training import with_scaled_input
@@ -80,7 +80,7 @@ def test_by_heart(easy_data, tmp_path):
 
 def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkeypatch):
     caption.main(settings(tmp_path / "whole", export=tmp_path / "whole.safetensors"))
-    fit = training.fit
+    fit = runs.fit
 
     def stops(*args, **kept):
         fit(*args, **(kept | {"n_steps": 30}))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import train_encoder, training
+from experiments import runs, train_encoder
 from experiments.command import command
 from experiments.train_encoder import Config, parts_loss
 from jaxvision.backbones import scenenet
@@ -53,7 +53,7 @@ def test_it_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
         fit(*args, **(settings | {"n_steps": 3}))
         raise KeyboardInterrupt
 
-    fit = training.fit
+    fit = runs.fit
     monkeypatch.setattr(training, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         train_encoder.main(Config(**few, run_dir=tmp_path / "two"))

@@ -1,11 +1,8 @@
-"""A web server in a thread that misbehaves as told, and a home folder of its own for every test."""
+"""A web server that misbehaves as told."""
 
 import http.server
-import os
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -29,6 +26,10 @@ class Server(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/file.bin"
 
+    def server_close(self):
+        self.closing.set()
+        super().server_close()
+
     def handle_error(self, request, client_address):
         pass  # the client hung up
 
@@ -48,53 +49,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve(answering) -> Callable[..., Server]:
     """`serve(answer, ...)` starts a server and returns it."""
-    running: list[tuple[Server, threading.Thread]] = []
 
     def start(*answers: Answer) -> Server:
         server = Server(answers)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        running.append((server, thread))
+        answering(server)
         return server
 
-    yield start
-    for server, thread in running:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@pytest.fixture
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder; the network may be used and no proxy stands before the local server."""
-    home = tmp_path / "home"
-    monkeypatch.setenv("JAXVISION_HOME", str(home))
-    monkeypatch.delenv("JAXVISION_OFFLINE", raising=False)
-    monkeypatch.setenv("no_proxy", "*")
-    return home
-
-
-@pytest.fixture
-def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """`mount("size=64k")` gives a small file system of its own, or skips where that is not allowed."""
-    mounted: list[Path] = []
-
-    def new(options: str) -> Path:
-        folder = tmp_path / f"mount{len(mounted)}"
-        folder.mkdir()
-        if not hasattr(os, "geteuid") or os.geteuid() != 0:
-            pytest.skip("mounting a small file system takes root")
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
-        mounted.append(folder)
-        return folder
-
-    yield new
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
+    return start

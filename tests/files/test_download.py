@@ -17,6 +17,7 @@ from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, fetch
 
 CONTENT = bytes(range(256)) * 400  # 102,400 bytes
+NOWHERE = "http://127.0.0.1:9/none"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -28,12 +29,17 @@ def get(file, *, attempts=3, timeout=5.0):
     return fetch(file, attempts=attempts, timeout=timeout, pause=0.0)
 
 
-def whole(request, content=CONTENT):
-    """Ignores Range, as simple servers do."""
-    request.send_response(200)
-    request.send_header("Content-Length", str(len(content)))
+def send(request, code, headers, content=b""):
+    request.send_response(code)
+    for name, value in headers.items():
+        request.send_header(name, str(value))
     request.end_headers()
     request.wfile.write(content)
+
+
+def whole(request, content=CONTENT):
+    """Ignores Range, as simple servers do."""
+    send(request, 200, {"Content-Length": len(content)}, content)
 
 
 def resumable(request):
@@ -42,19 +48,13 @@ def resumable(request):
     if not found:
         return whole(request)
     start = int(found[1])
-    request.send_response(206)
-    request.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-    request.send_header("Content-Length", str(len(CONTENT) - start))
-    request.end_headers()
-    request.wfile.write(CONTENT[start:])
+    extent = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    send(request, 206, {"Content-Range": extent, "Content-Length": len(CONTENT) - start}, CONTENT[start:])
 
 
 def truncated(request):
     """Promises everything, sends half, hangs up."""
-    request.send_response(200)
-    request.send_header("Content-Length", str(len(CONTENT)))
-    request.end_headers()
-    request.wfile.write(CONTENT[: len(CONTENT) // 2])
+    send(request, 200, {"Content-Length": len(CONTENT)}, CONTENT[: len(CONTENT) // 2])
 
 
 def stalled(request):
@@ -65,19 +65,17 @@ def stalled(request):
 
 
 def status(code, **headers):
-    def answer(request):
-        request.send_response(code)
-        for name, value in headers.items():
-            request.send_header(name, value)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    return answer
+    return lambda request: send(request, code, headers | {"Content-Length": 0})
 
 
 def at_once(n, call):
     with ThreadPoolExecutor(n) as pool:
         return [future.result() for future in [pool.submit(call) for _ in range(n)]]
+
+
+def put(home, name, content):
+    (home / "sets").mkdir(parents=True)
+    (home / "sets" / name).write_bytes(content)
 
 
 def in_sets(home):
@@ -96,27 +94,20 @@ def test_a_file_arrives_and_is_asked_for_once(serve, own_home):
 
 
 def test_the_users_own_file_is_used_without_a_look_at_the_network(own_home):
-    (own_home / "sets").mkdir(parents=True)
-    (own_home / "sets" / "file.bin").write_bytes(b"recompressed, same content")
-    assert get(published("http://127.0.0.1:9/none")).read_bytes() == b"recompressed, same content"
+    put(own_home, "file.bin", b"recompressed, same content")
+    assert get(published(NOWHERE)).read_bytes() == b"recompressed, same content"
 
 
 def test_a_read_only_home_serves_what_it_has(mount, monkeypatch):
     folder = mount("size=64k")
-    (folder / "sets").mkdir()
-    (folder / "sets" / "file.bin").write_bytes(b"here")
+    put(folder, "file.bin", b"here")
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
     monkeypatch.setenv("JAXVISION_HOME", str(folder))
-    assert get(published("http://127.0.0.1:9/none")).read_bytes() == b"here"
+    assert get(published(NOWHERE)).read_bytes() == b"here"
 
 
 def test_without_known_size_or_content_length_the_digest_decides(serve, own_home):
-    def endless(request):
-        request.send_response(200)
-        request.end_headers()
-        request.wfile.write(CONTENT)
-
-    server = serve(endless)
+    server = serve(lambda request: send(request, 200, {}, CONTENT))
     assert get(published(server.url, size=None)).read_bytes() == CONTENT
 
 
@@ -128,8 +119,7 @@ def test_md5_where_the_publisher_gives_only_that(serve, own_home):
 def test_redirects_are_followed_with_the_range(serve, own_home):
     target = serve(resumable)
     server = serve(status(302, Location=target.url), status(301, Location=target.url))
-    (own_home / "sets").mkdir(parents=True)
-    (own_home / "sets" / "file.bin.part").write_bytes(CONTENT[:1000])
+    put(own_home, "file.bin.part", CONTENT[:1000])
     assert get(published(server.url)).read_bytes() == CONTENT
     assert target.ranges == ["bytes=1000-"]
 
@@ -202,15 +192,13 @@ def test_a_later_run_resumes_what_an_earlier_one_left(serve, own_home):
 
 
 def test_a_complete_part_needs_no_connection(own_home):
-    (own_home / "sets").mkdir(parents=True)
-    (own_home / "sets" / "file.bin.part").write_bytes(CONTENT)
-    assert get(published("http://127.0.0.1:9/none")).read_bytes() == CONTENT
+    put(own_home, "file.bin.part", CONTENT)
+    assert get(published(NOWHERE)).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
 def test_a_part_longer_than_the_file_starts_over(size, serve, own_home):
-    (own_home / "sets").mkdir(parents=True)
-    (own_home / "sets" / "file.bin.part").write_bytes(CONTENT + b"more")
+    put(own_home, "file.bin.part", CONTENT + b"more")
     server = serve(whole) if size else serve(status(416), whole)
     assert get(published(server.url, size=size)).read_bytes() == CONTENT
     assert server.ranges[-1] is None
@@ -218,10 +206,7 @@ def test_a_part_longer_than_the_file_starts_over(size, serve, own_home):
 
 def test_a_server_that_resumes_elsewhere_starts_over(serve, own_home):
     def elsewhere(request):
-        request.send_response(206)
-        request.send_header("Content-Range", f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}")
-        request.end_headers()
-        request.wfile.write(CONTENT[5:])
+        send(request, 206, {"Content-Range": f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}"}, CONTENT[5:])
 
     server = serve(truncated, elsewhere, whole)
     assert get(published(server.url)).read_bytes() == CONTENT
@@ -229,8 +214,7 @@ def test_a_server_that_resumes_elsewhere_starts_over(serve, own_home):
 
 
 def test_a_stale_part_costs_one_more_download(serve, own_home):
-    (own_home / "sets").mkdir(parents=True)
-    (own_home / "sets" / "file.bin.part").write_bytes(b"an older edition")
+    put(own_home, "file.bin.part", b"an older edition")
     server = serve(resumable)
     assert get(published(server.url)).read_bytes() == CONTENT
     assert server.ranges == ["bytes=16-", None]
@@ -255,29 +239,28 @@ def test_a_corrupted_download_is_kept_beside_and_both_digests_are_named(serve, o
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_login_page_in_its_place_is_recognised_by_its_size(announced, serve, own_home):
     page = b"<html>please log in</html>" * 5000
-
-    def portal(request):
-        request.send_response(200)
-        if announced:
-            request.send_header("Content-Length", str(len(page)))
-        request.end_headers()
-        request.wfile.write(page)
-
+    server = serve(lambda request: send(request, 200, {"Content-Length": len(page)} if announced else {}, page))
     with pytest.raises(InputError, match="were published" if announced else "sends more than"):
-        get(published(serve(portal).url))
+        get(published(server.url))
     assert not (own_home / "sets" / "file.bin").exists()
 
 
-def test_a_server_that_always_truncates_is_given_up(serve, own_home):
-    server = serve(truncated)
-    with pytest.raises(InputError, match="closed the connection after 51200 of 102400 bytes, 3 attempts"):
-        get(published(server.url))
-    assert len(server.ranges) == 3
-
-
-def test_a_server_that_always_stalls_is_given_up(serve, own_home):
-    with pytest.raises(InputError, match=r"sent nothing for 0\.1 s, 2 attempts"):
-        get(published(serve(stalled).url), attempts=2, timeout=0.1)
+@pytest.mark.parametrize(
+    ("answer", "sentence", "requests"),
+    [
+        (truncated, "closed the connection after 51200 of 102400 bytes, 3 attempts", 3),
+        (stalled, r"sent nothing for 0\.1 s, 3 attempts", 3),
+        (lambda request: request.wfile.write(b"220 smtp ready\r\n"), "cannot download", 3),
+        (status(500), "the server answered 500 Internal Server Error, 3 attempts", 3),
+        (status(404), "the server answered 404 Not Found", 1),  # final
+    ],
+    ids=["truncated", "stalled", "not HTTP", "failing", "not found"],
+)
+def test_a_server_that_always_fails_is_given_up(answer, sentence, requests, serve, own_home):
+    server = serve(answer)
+    with pytest.raises(InputError, match=sentence):
+        get(published(server.url), timeout=0.1 if answer is stalled else 5.0)
+    assert len(server.ranges) == requests
 
 
 def test_a_server_that_never_answers_is_given_up(own_home):
@@ -299,25 +282,9 @@ def test_a_refused_connection_names_the_address_and_where_to_put_the_file(own_ho
     assert str(own_home / "sets" / "file.bin") in str(raised.value)
 
 
-def test_something_that_is_not_http_is_given_up(serve, own_home):
-    with pytest.raises(InputError, match="cannot download"):
-        get(published(serve(lambda request: request.wfile.write(b"220 smtp ready\r\n")).url), attempts=2)
-
-
-def test_not_found_is_final(serve, own_home):
-    server = serve(status(404))
-    with pytest.raises(InputError, match="the server answered 404 Not Found"):
-        get(published(server.url))
-    assert len(server.ranges) == 1
-
-
 def test_a_server_error_is_tried_again(serve, own_home):
     server = serve(status(500), status(503), whole)
     assert get(published(server.url)).read_bytes() == CONTENT
-    server = serve(status(500))
-    (own_home / "sets" / "file.bin").unlink()
-    with pytest.raises(InputError, match="the server answered 500 Internal Server Error, 3 attempts"):
-        get(published(server.url))
 
 
 @pytest.mark.parametrize("location", ["/file.bin", "file:///etc/hostname"])
@@ -340,7 +307,7 @@ def test_offline_touches_nothing_and_names_file_address_and_variable(serve, own_
 def test_a_folder_in_its_place_is_a_sentence(own_home):
     (own_home / "sets" / "file.bin").mkdir(parents=True)
     with pytest.raises(InputError, match="is a folder where a file was expected"):
-        get(published("http://127.0.0.1:9/none"))
+        get(published(NOWHERE))
 
 
 # The disk
@@ -368,20 +335,20 @@ def test_a_full_disk_without_a_mount(serve, own_home, monkeypatch):
 
     monkeypatch.setattr("jaxvision.files.download.receive", full)
     with pytest.raises(InputError, match="the disk is full"):
-        get(published("http://127.0.0.1:9/none"))
+        get(published(NOWHERE))
     assert in_sets(own_home) == []
 
 
 def test_a_home_that_cannot_be_written_names_the_variable(mount, own_home, monkeypatch):
     monkeypatch.setenv("JAXVISION_HOME", str(mount("size=64k,ro")))
     with pytest.raises(InputError, match=r"the file system is read-only.*JAXVISION_HOME"):
-        get(published("http://127.0.0.1:9/none"))
+        get(published(NOWHERE))
 
 
 def test_a_home_that_is_a_file_names_the_variable(own_home):
     own_home.write_text("not a folder")
     with pytest.raises(InputError, match=r"a part of the path is a file.*JAXVISION_HOME"):
-        get(published("http://127.0.0.1:9/none"))
+        get(published(NOWHERE))
 
 
 def test_the_bar_on_a_terminal(serve, own_home, capfd, monkeypatch):

@@ -14,7 +14,7 @@ from flax import nnx
 from jax.test_util import check_grads
 
 from jaxvision.adversarial import fooling_image, fooling_problem
-from jaxvision.attribution import saliency_map
+from jaxvision.attribution import saliency_map, xgrad_cam
 from jaxvision.pixels import advance, start, start_from_noise
 from jaxvision.visualization import class_visualization, class_visualization_problem
 
@@ -33,10 +33,10 @@ def network(weights, images):
 
 
 def make_weights(seed, dtype=jnp.float32):
-    conv, linear = jax.random.split(jax.random.key(seed))
+    rng = np.random.default_rng(seed)
     return {
-        "conv": jax.random.normal(conv, (3, 3, 3, 8), dtype),
-        "linear": jax.random.normal(linear, (8, N_CLASSES), dtype),
+        "conv": jnp.asarray(rng.normal(size=(3, 3, 3, 8)), dtype),
+        "linear": jnp.asarray(rng.normal(size=(8, N_CLASSES)), dtype),
     }
 
 
@@ -52,6 +52,10 @@ class Method(NamedTuple):
 
 def run_saliency(logits_fn, images, labels, keys):
     return {"map": saliency_map(logits_fn, images, labels)}
+
+
+def run_xgrad_cam(logits_fn, images, labels, keys):
+    return {"map": xgrad_cam(logits_fn, images, labels)}
 
 
 def run_fooling(logits_fn, images, labels, keys):
@@ -70,6 +74,7 @@ def run_class_visualization(logits_fn, images, labels, keys):
 
 METHODS = [
     Method("saliency_map", run_saliency),
+    Method("xgrad_cam", run_xgrad_cam),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
 ]
@@ -195,7 +200,13 @@ def test_gradient_is_the_finite_difference(begin):
         problem, _ = begin(jax.tree_util.Partial(network, make_weights(0, jnp.float64)))
         images = jnp.asarray(np.random.default_rng(0).normal(size=(3, *SHAPE)))
         check_grads(
-            lambda x: problem.objective(x)[0], (images,), order=1, modes=["rev"], atol=1e-6, rtol=1e-6, eps=1e-5
+            lambda x: problem.objective(jnp.asarray(x))[0],  # the differences are taken in NumPy
+            (images,),
+            order=1,
+            modes=["rev"],
+            atol=1e-6,
+            rtol=1e-6,
+            eps=1e-5,
         )
 
 

@@ -25,17 +25,6 @@ def state(seed=0, *, width=4):
     return start(nnx.Linear(3, width, rngs=nnx.Rngs(seed)), OPTIMIZER, key=jax.random.key(seed))
 
 
-def raw(tree):
-    return jax.tree.map(lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x, tree)
-
-
-def assert_same(a, b):
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    for x, y in zip(jax.tree.leaves(raw(a)), jax.tree.leaves(raw(b)), strict=True):
-        assert x.dtype == y.dtype
-        assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
-
-
 def flip(path: Path, position: int):
     data = bytearray(path.read_bytes())
     data[position] ^= 1
@@ -55,23 +44,23 @@ def numbers():
     }
 
 
-def test_round_trip_keeps_every_bit(tmp_path, numbers):
+def test_round_trip_keeps_every_bit(tmp_path, numbers, bits):
     path = checkpoints.save(tmp_path, numbers, step=0)
-    assert_same(checkpoints.load(path, numbers), numbers)
+    assert bits(checkpoints.load(path, numbers)) == bits(numbers)
     shapes = jax.eval_shape(lambda: numbers)
-    assert_same(checkpoints.load(path, shapes), numbers)
+    assert bits(checkpoints.load(path, shapes)) == bits(numbers)
 
 
-def test_round_trip_of_a_network_with_its_optimiser(tmp_path):
+def test_round_trip_of_a_network_with_its_optimiser(tmp_path, bits):
     saved = state(1)._replace(step=jnp.int32(12))
     path = checkpoints.save(tmp_path, saved)
     assert path == tmp_path / "step-00000012"
-    assert_same(checkpoints.load(path, state(0)), saved)
+    assert bits(checkpoints.load(path, state(0))) == bits(saved)
 
 
-def test_nothing_but_empty_arrays(tmp_path):
+def test_nothing_but_empty_arrays(tmp_path, bits):
     tree = {"none": None, "empty": jnp.zeros(0)}
-    assert_same(checkpoints.load(checkpoints.save(tmp_path, tree, step=0), tree), tree)
+    assert bits(checkpoints.load(checkpoints.save(tmp_path, tree, step=0), tree)) == bits(tree)
 
 
 def test_sha256sum_agrees(tmp_path):
@@ -79,7 +68,7 @@ def test_sha256sum_agrees(tmp_path):
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=path, check=True)
 
 
-def test_every_files_every_part_is_checked(tmp_path):
+def test_every_files_every_part_is_checked(tmp_path, bits):
     path = checkpoints.save(tmp_path, state())
     files = [file for file in path.rglob("*") if file.is_file() and file.stat().st_size]
     assert len(files) > 4
@@ -90,7 +79,7 @@ def test_every_files_every_part_is_checked(tmp_path):
             with pytest.raises(InputError, match="step-00000000"):
                 checkpoints.load(path, state())
             flip(file, position)
-    assert_same(checkpoints.load(path, state()), state())
+    assert bits(checkpoints.load(path, state())) == bits(state())
 
 
 @pytest.mark.parametrize("harm", ["truncate", "delete", "add", "unsum"])
@@ -159,12 +148,12 @@ def test_keeps_the_newest_few(tmp_path):
         checkpoints.save(tmp_path, state(), keep=0)
 
 
-def test_saving_a_step_again_replaces_it(tmp_path):
+def test_saving_a_step_again_replaces_it(tmp_path, bits):
     for seed in range(3):
         path = checkpoints.save(tmp_path, state(seed), step=7)
     assert checkpoints.found(tmp_path) == [path]
     assert checkpoints.latest(tmp_path).path == path
-    assert_same(checkpoints.load(path, state()), state(2))
+    assert bits(checkpoints.load(path, state())) == bits(state(2))
 
 
 def test_more_devices_load_what_one_wrote(tmp_path):
@@ -186,32 +175,15 @@ def test_a_file_where_the_folder_should_be(tmp_path):
         checkpoints.save(tmp_path / "taken" / "checkpoints", state())
 
 
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A file system of 200 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = os.name == "posix" and os.geteuid() == 0
-    mounted = (
-        mounted
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("mounting a small file system needs to be allowed")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_full_disk_keeps_the_checkpoint_before(tiny_disk, caplog):
+def test_full_disk_keeps_the_checkpoint_before(mount, caplog, bits):
+    disk = mount("size=200k")
     small = {"x": jnp.arange(1000.0)}
-    path = checkpoints.save(tiny_disk, small, step=1)
+    path = checkpoints.save(disk, small, step=1)
     big = {"x": jax.random.normal(jax.random.key(0), (100_000,))}
-    with pytest.raises(InputError, match=r"cannot write .*disk: the disk is full"):
-        checkpoints.save(tiny_disk, big, step=2)
-    assert [entry.name for entry in tiny_disk.iterdir()] == ["step-00000001"]  # what was half written makes room again
-    assert_same(checkpoints.load(path, small), small)
+    with pytest.raises(InputError, match=f"cannot write {disk}: the disk is full"):
+        checkpoints.save(disk, big, step=2)
+    assert [entry.name for entry in disk.iterdir()] == ["step-00000001"]  # what was half written makes room again
+    assert bits(checkpoints.load(path, small)) == bits(small)
     assert not caplog.records  # one sentence, not Orbax's pages of tracebacks
 
 
@@ -265,7 +237,7 @@ def kill_while_saving(folder: Path, generator: random.Random, n_kills: int):
 
 
 def test_kill_9_in_mid_write_leaves_a_loadable_checkpoint(tmp_path):
-    assert kill_while_saving(tmp_path, random.Random(0), n_kills=4) > 0  # some were killed in mid-write
+    assert kill_while_saving(tmp_path, random.Random(0), n_kills=3) > 0  # some were killed in mid-write
     checkpoints.save(tmp_path, {"x": jnp.zeros(3)}, step=10**6)
     assert not list(tmp_path.glob(".*.partial"))
 

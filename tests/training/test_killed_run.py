@@ -1,4 +1,4 @@
-"""A training process that is killed, and one that goes on where it fell."""
+"""A training process that is killed, and one that goes on where it fell. As a program: the run that is to be killed."""
 
 import signal
 import subprocess
@@ -6,41 +6,35 @@ import sys
 import time
 from pathlib import Path
 
-TRAINING = """
-import hashlib, sys, time
-import jax, jax.numpy as jnp, optax
-from jaxvision.training import fit, gradient_step, new_run, resumed_run, start
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxvision.training import TrainState, fit, gradient_step, new_run, resumed_run, start
+
 
 def loss_fn(model, batch, key):
     noise = jax.random.normal(key, batch.shape)
     return jnp.mean((jnp.tanh(batch @ model["w"]) - noise) ** 2), {}
 
-def batch_fn(step):
-    # slow enough to be killed in the middle
-    jax.debug.callback(lambda: time.sleep(float(sys.argv[2])))
-    return jax.random.normal(jax.random.fold_in(jax.random.key(7), step), (16, 16))
 
-optimizer = optax.adam(1e-2)
-state = start({"w": jnp.eye(16)}, optimizer, key=jax.random.key(0))
-resumed = "--resume" in sys.argv
-with (resumed_run if resumed else new_run)("killed", {}, run_dir=sys.argv[1]) as run:
-    state = run.restore(state) if resumed else state
-    state = fit(gradient_step(loss_fn, optimizer), state, batch_fn, n_steps=60, steps_per_dispatch=4, run=run,
-                checkpoint_every=10)
-leaves = jax.tree.leaves(state._replace(key=jax.random.key_data(state.key)))
-print(hashlib.sha256(b"".join(jax.device_get(leaf).tobytes() for leaf in leaves)).hexdigest())
-"""
+def train(folder: Path, *, pause: float = 0.0, resume: bool = False) -> TrainState:
+    """Sixty steps, each at least `pause` seconds long, with a checkpoint after every ten."""
 
+    def batch_fn(step):
+        jax.debug.callback(lambda: time.sleep(pause))
+        return jax.random.normal(jax.random.fold_in(jax.random.key(7), step), (16, 16))
 
-def command(folder, pause, *flags):
-    return [sys.executable, "-c", TRAINING, str(folder), str(pause), *flags]
+    optimizer = optax.adam(1e-2)
+    step_fn = gradient_step(loss_fn, optimizer)
+    state = start({"w": jnp.eye(16)}, optimizer, key=jax.random.key(0))
+    with (resumed_run if resume else new_run)("killed", {}, run_dir=folder) as run:
+        state = run.restore(state) if resume else state
+        return fit(step_fn, state, batch_fn, n_steps=60, steps_per_dispatch=4, run=run, checkpoint_every=10)
 
 
-def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(tmp_path):
-    unbroken = subprocess.run(
-        command(tmp_path / "whole", 0), capture_output=True, text=True, check=True, cwd=Path.cwd()
-    )
-    killed = subprocess.Popen(command(tmp_path / "broken", 0.05), stderr=subprocess.DEVNULL, cwd=Path.cwd())
+def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(tmp_path, capsys, bits):
+    killed = subprocess.Popen([sys.executable, __file__, tmp_path / "broken"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "broken").glob("checkpoints/step-*2?")):  # killed somewhere after step 20
         assert killed.poll() is None
@@ -48,10 +42,12 @@ def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(tmp_path):
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    resumed = subprocess.run(
-        command(tmp_path / "broken", 0, "--resume"), capture_output=True, text=True, check=True, cwd=Path.cwd()
-    )
-    assert "Going on from" in resumed.stderr
-    assert resumed.stdout == unbroken.stdout
+    resumed = train(tmp_path / "broken", resume=True)
+    assert "Going on from" in capsys.readouterr().err
+    assert bits(resumed) == bits(train(tmp_path / "whole"))
     metrics = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "broken")]
     assert metrics[0] == metrics[1]
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]), pause=0.05)

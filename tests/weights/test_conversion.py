@@ -97,7 +97,7 @@ def test_load_downloads_checks_and_converts_once(published, state, own_home, sit
 
 
 def test_offline_converts_what_was_downloaded(published, state, own_home, site, monkeypatch):
-    (own_home / "weights").mkdir()
+    (own_home / "weights").mkdir(parents=True)
     (site[0] / "net.pth").rename(own_home / "weights" / "net.pth")
     monkeypatch.setenv("JAXVISION_OFFLINE", "1")
     assert_state(load("vgg16"), state)

@@ -71,7 +71,7 @@ def test_without_torch_nothing_is_downloaded_and_the_way_is_shown(own_home, with
 @pytest.mark.peers
 def test_another_file_under_the_published_name_is_not_opened(own_home):
     pytest.importorskip("torch", reason="without PyTorch the way ends earlier")
-    (own_home / "weights").mkdir()
+    (own_home / "weights").mkdir(parents=True)
     (own_home / WEIGHTS["vgg16"].file.path).write_bytes(b"anything")
     with pytest.raises(InputError, match=r"is not the file published at .*expected sha256:397923af"):
         load("vgg16")

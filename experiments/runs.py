@@ -1,4 +1,4 @@
-"""What every training shares: its defaults, its run, its loop by the clock, and the file that it leaves."""
+"""What every run shares: its defaults and its folder; and a training's loop by the clock and the file it leaves."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
