@@ -12,6 +12,9 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Commands that a test runs compile anew and leave nothing behind in the reader's home.
+os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
+
 # Modules that are PyTorch code; without the extra `peers` there is nothing in them to collect.
 collect_ignore_glob = []
 if importlib.util.find_spec("torch") is None:

@@ -17,15 +17,12 @@ PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def restart_with_large_pages() -> None:
-    """Begins `python -m experiments.NAME` anew with large pages, where they must be asked for and nobody has.
+    """Begins this process anew with large pages, where they must be asked for and nobody has.
 
-    The process keeps its number, terminal and arguments. Nothing happens where the module is imported by another
-    program, where the variable says anything about them, and on other systems.
+    It keeps its number, terminal and arguments. Nothing happens where the variable says anything about them, and on
+    other systems.
     """
-    words = sys.orig_argv
-    named = words[words.index("-m") + 1 :][:1] if "-m" in words else []
-    # "-m" stands before a command's arguments only while Python looks for its module.
-    if sys.argv[0] != "-m" or not named or not named[0].startswith("experiments.") or not PAGES.exists():
+    if not PAGES.exists():
         return
     libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
     asked = tunables(os.environ, libc or "", PAGES.read_text())

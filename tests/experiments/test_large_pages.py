@@ -40,7 +40,7 @@ def test_a_command_begins_anew_once_with_its_own_arguments(tmp_path):
         pytest.skip("this system has no large pages to ask for")
     package = tmp_path / "experiments"  # the real package's beginning, and a light module beside it
     package.mkdir()
-    for name in ("__init__.py", "large_pages.py"):
+    for name in ("__init__.py", "large_pages.py", "compiled_programs.py"):
         (package / name).write_text((Path(experiments.__file__).parent / name).read_text())
     report = "import json, os, sys; print(json.dumps([os.getppid(), os.environ.get('GLIBC_TUNABLES'), sys.argv[1:]]))"
     (package / "tell.py").write_text(report)
