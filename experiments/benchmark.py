@@ -3,9 +3,9 @@
 Each row is one compiled program, timed in turn with its peers, A B A B, in three passes over all rows; results are
 compared before anything is timed. A peer is PyTorch in every form that it offers (eager, channels-last, torch.compile
 with each), the NumPy reference, or the same thing in a loop. Reported: the median of the samples with the quartiles in
-brackets, the ratio to the fastest peer (below 1.0: ours is faster), compile time, the share of the speed that a large
-matrix product reaches here, and on Linux the peak of a call's memory beside that of the same peer.
---rows "style transfer" --style-steps 200 --rounds 3 times whole transfers.
+brackets, the ratio to the fastest peer (below 1.0: ours is faster), compile time at first and with the program on disk,
+the share of the speed that a large matrix product reaches here, and on Linux the peak of a call's memory beside that of
+the same peer. --rows "style transfer" --style-steps 200 --rounds 3 times whole transfers.
 
 PyTorch comes with the extra `peers`; without it, or with --no-peers, many rows have no peer. Close other programs
 first: a busy machine slows PyTorch more than JAX. Expected on two CPU cores: the ratios in the README.
@@ -101,7 +101,7 @@ def time_all(run: Run, programs: Programs, *, rounds: int) -> Result:
     peak, prepared = matmul_peak(), list[Program]()
     for prepare in programs.values():
         prepared.append(prepare())
-        run.note(f"{prepared[-1].name}: compiled in {prepared[-1].compile_seconds:.1f} s")
+        run.note(f"{prepared[-1].name}: compiled in {prepared[-1].compiling.cold:.1f} s")
     run.note(f"Timing {rounds} rounds")
     samples = measure(prepared, rounds=rounds)
     memory = [{name: peak_memory(call) for name, call in program.calls.items()} for program in prepared]
@@ -172,7 +172,7 @@ def row_of(
         ours=Timing.of(samples["ours"]),
         peers={name: Timing.of(times) for name, times in peers.items()},
         ratio=None if fastest is None else Timing.of(samples["ours"] / fastest),
-        compile_seconds=prepared.compile_seconds,
+        compiling=prepared.compiling,
         gigaflops=prepared.operations / 1e9,
         peak_share=prepared.operations / float(np.median(samples["ours"])) / peak,
         memory=dict(memory),

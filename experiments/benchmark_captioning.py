@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from experiments.benchmark_program import Program, Programs, Setup, require_same
-from experiments.timing import compiled, compiled_step
+from experiments.timing import Compiling, compiled, compiled_step
 from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
 from jaxvision.numpy_reference import captioning_loss
 from jaxvision.recurrent import lstm_to_torch
@@ -110,7 +110,7 @@ def against_numpy(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     return Program(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
 
 
-def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], float]:
+def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], Compiling]:
     """Our step of Adam as a program, and the seconds that compiling took."""
     optimizer = optax.adam(LEARNING_RATE)
 

@@ -90,7 +90,7 @@ def prepare(step: Step, model: SqueezeNet, forms: Mapping[str, Any], seed: int) 
     # A class well below the first, so that no fooling run ends early, but above the last ReLU's zero.
     logits = jax.jit(forward)(logits_fn(model), images, jnp.zeros(step.n, jnp.int32))
     labels = jnp.argsort(-logits, axis=1)[:, LABEL_RANK].astype(jnp.int32)
-    call, compile_seconds = compiled(step.ours, *step.arguments(model, images, labels))
+    call, compiling = compiled(step.ours, *step.arguments(model, images, labels))
     calls = {"ours": call}
     calls |= {name: step.theirs(form, np.asarray(images), np.asarray(labels)) for name, form in forms.items()}
     expected = np.asarray(call())
@@ -99,7 +99,7 @@ def prepare(step: Step, model: SqueezeNet, forms: Mapping[str, Any], seed: int) 
         found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
         require_same(step.name, name, expected, found, n_steps=step.n_steps)
     operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
-    return Program(step.name, calls, compile_seconds, operations)
+    return Program(step.name, calls, compiling, operations)
 
 
 def forward(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:

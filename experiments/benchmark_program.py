@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.timing import Compiling
+
 TOLERANCE = 1e-2  # of the norm: rounding sends a gradient through another member of a pooling window now and then
 
 
@@ -32,7 +34,7 @@ class Program:
     name: str
     calls: dict[str, Callable[[], Any]]
     """"ours", and the peers' forms by name; each returns when its work is done"""
-    compile_seconds: float
+    compiling: Compiling
     operations: float
     """floating-point operations of one call"""
 

@@ -1,14 +1,16 @@
 """Timing of compiled steps: interleaved, warm-up apart, medians with their spread."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least this long
 LONG_SECONDS = 2.0  # a call of at least this long is warm after one
@@ -82,7 +84,19 @@ def _seconds(call: Callable[[], Any]) -> float:
     return seconds
 
 
-def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[], Any], float]:
+class Compiling(NamedTuple):
+    """Seconds for tracing and compiling.
+
+    Attributes:
+        cold: the first time.
+        warm: in a later process, which finds the program on disk (`experiments.compiled_programs`).
+    """
+
+    cold: float
+    warm: float
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[], Any], Compiling]:
     """The function as a program, and how long compiling took.
 
     Args:
@@ -94,17 +108,14 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[]
 
     Example:
         >>> call, seconds = compiled(jnp.sin, jnp.zeros(3))
-        >>> call(), seconds > 0
+        >>> call(), seconds.cold > 0
         (Array([0., 0., 0.], dtype=float32), True)
     """
-    jax.clear_caches()
-    begun = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
-    seconds = time.perf_counter() - begun
+    program, seconds = _program(jax.jit(function), *arguments)
     return lambda: jax.block_until_ready(program(*arguments)), seconds
 
 
-def compiled_step(function: Callable[..., Any], state: Any, *arguments: Any) -> tuple[Callable[[], Any], float]:
+def compiled_step(function: Callable[..., Any], state: Any, *arguments: Any) -> tuple[Callable[[], Any], Compiling]:
     """As `compiled`, of a step that goes on from its own result and gives the old buffers away, as `training.fit` does.
 
     Args:
@@ -120,10 +131,7 @@ def compiled_step(function: Callable[..., Any], state: Any, *arguments: Any) -> 
         >>> float(call()), float(call())
         (2.0, 3.0)
     """
-    jax.clear_caches()
-    begun = time.perf_counter()
-    program = jax.jit(function, donate_argnums=0).lower(state, *arguments).compile()
-    seconds = time.perf_counter() - begun
+    program, seconds = _program(jax.jit(function, donate_argnums=0), state, *arguments)
     now = jax.tree.map(jnp.copy, state)
 
     def call() -> Any:
@@ -132,6 +140,35 @@ def compiled_step(function: Callable[..., Any], state: Any, *arguments: Any) -> 
         return now
 
     return call, seconds
+
+
+def _program(function: Any, *arguments: Any) -> tuple[Callable[..., Any], Compiling]:
+    """Compiled twice, with nothing on disk and then with what the first time left there."""
+    programs, seconds = list[Callable[..., Any]](), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "jax_enable_compilation_cache": True,
+            "jax_persistent_cache_min_compile_time_secs": 0.0,
+            "jax_compilation_cache_dir": folder,
+        }
+        before = {name: getattr(jax.config, name) for name in settings}
+        try:
+            _use(settings)
+            for _ in range(2):
+                jax.clear_caches()
+                begun = time.perf_counter()
+                programs.append(function.lower(*arguments).compile())
+                seconds.append(time.perf_counter() - begun)
+        finally:
+            _use(before)
+    return programs[0], Compiling(*seconds)
+
+
+def _use(settings: Mapping[str, Any]) -> None:
+    """JAX looks at its settings once, and again after a reset."""
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 def flops(function: Callable[..., Any], *arguments: Any) -> float:
