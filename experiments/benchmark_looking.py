@@ -19,10 +19,13 @@ from jaxvision.backbones import SqueezeNet, features_fn, logits_fn, squeezenet1_
 from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
 from jaxvision.signatures import ImagesFn, LogitsFn
 from jaxvision.stylizers import TransformerNet, transformer_net
+from jaxvision.visualization import class_visualization_problem
 
 SIZE = 224
 LABEL_RANK = 50
 FOOLING_STEPS = 20
+VISUALIZATION_STEPS = 20
+VISUALIZATION_RATE, VISUALIZATION_L2 = 25.0, 1e-3  # those of the course
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
 STYLE_LAYERS = (3, {1: 1e4, 4: 1e2, 6: 10.0, 7: 1.0})  # content, style with weights: those of the course
 STYLE_WEIGHTS = (1.0, 0.1)  # of content and total variation
@@ -121,6 +124,15 @@ def fool(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array
     return fooling_image(logits_fn, images, labels, learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS).images
 
 
+def visualize(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:
+    """The whole run as one program, from given noise; jitter and blur are left out."""
+    problem = class_visualization_problem(
+        logits_fn, labels, l2=VISUALIZATION_L2, learning_rate=VISUALIZATION_RATE, blur_every=0, max_jitter=0
+    )
+    state = start(problem, images, key=jax.random.key(0))
+    return advance(problem, state, n_steps=VISUALIZATION_STEPS)[0].images
+
+
 def paint(problem: PixelProblem, state: PixelState, *, n_steps: int) -> jax.Array:
     """A style transfer as one program."""
     return advance(problem, state, n_steps=n_steps)[0].images
@@ -212,6 +224,9 @@ def _style_step(size: int, n_steps: int) -> Step:
     return Step(name, 1, style_run, ours, style_gradient, paint_in_torch(n_steps), n_steps, size)
 
 
+_visualize_in_torch = in_torch(
+    "visualize", l2=VISUALIZATION_L2, learning_rate=VISUALIZATION_RATE, n_steps=VISUALIZATION_STEPS
+)
 _fool_in_torch = in_torch("fool", learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
 
 
@@ -224,6 +239,15 @@ def steps(setup: Setup) -> tuple[Step, ...]:
         Step("image gradient, 8 images", 8, classify, image_gradient, image_gradient, in_torch("image_gradient")),
         Step("saliency maps of 8 images", 8, classify, saliency_map, image_gradient, in_torch("saliency")),
         Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
+        Step(
+            f"class visualization, {VISUALIZATION_STEPS} steps",
+            1,
+            classify,
+            visualize,
+            image_gradient,
+            _visualize_in_torch,
+            VISUALIZATION_STEPS,
+        ),
         _style_step(192, setup.style_steps or 20),
         _style_step(512, setup.style_steps or 5),
         Step("style in one pass at 256 px", 1, stylize_once, stylize, stylize, stylize_in_torch, size=256),

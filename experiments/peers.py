@@ -204,6 +204,21 @@ def fool(net: Net, x: torch.Tensor, target: torch.Tensor, *, learning_rate: floa
     return x.detach()
 
 
+def visualize(
+    net: Net, x: torch.Tensor, target: torch.Tensor, *, l2: float, learning_rate: float, n_steps: int
+) -> torch.Tensor:
+    """The assignment's loop without its jitter and blur: normalised gradient ascent, clipped to what can be shown."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    low, high = -mean / std, (1 - mean) / std
+    x = x.clone()
+    for _ in range(n_steps):
+        x.requires_grad_(True)
+        score = net(x)[0, target[0]] - l2 * x.square().sum()
+        (gradient,) = torch.autograd.grad(score, x)
+        x = torch.clamp(x.detach() + learning_rate * gradient / gradient.norm(), low, high)
+    return x
+
+
 def paint(
     form: Form,
     content: torch.Tensor,
