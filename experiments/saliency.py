@@ -91,14 +91,12 @@ def main(config: Config) -> Result:
                 maps[rows] = saliency_map(network.logits_fn, normalize(inputs.images[rows]), labels[rows])
                 report(int(rows.max()) + 1, {})
         require_finite(maps, "the saliency map")
-        rows = np.arange(len(labels))
+        chances = np.take_along_axis(answers, labels[:, None], axis=1)[:, 0]
         predictions = tuple(
-            Prediction(
-                name, *top(network.class_names, answer, k=1)[0], network.class_names[label], float(answer[label])
-            )
-            for name, answer, label in zip(inputs.names, answers, labels, strict=True)
+            Prediction(name, *top(network.class_names, answer, k=1)[0], network.class_names[label], float(chance))
+            for name, answer, label, chance in zip(inputs.names, answers, labels, chances, strict=True)
         )
-        run.log(0, {"probability": answers.max(1), "mapped_probability": answers[rows, labels]})
+        run.log(0, {"probability": answers.max(1), "mapped_probability": chances})
         # Blurred by a sixtieth of the side for the overlay: the eye does the same with the map.
         smoothed = np.asarray(gaussian_blur(maps[..., None], network.image_size / 60))[..., 0]
         pictures = []
