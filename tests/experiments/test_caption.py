@@ -86,10 +86,10 @@ def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkey
         fit(*args, **(kept | {"n_steps": 30}))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "fit", stops)
+    monkeypatch.setattr(runs, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         caption.main(settings(tmp_path / "two"))
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(runs, "fit", fit)
     caption.main(settings(tmp_path / "two", resume=True, export=tmp_path / "two.safetensors"))
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
     for name in ("metrics.jsonl", "validation.jsonl"):

@@ -54,10 +54,10 @@ def test_it_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     fit = runs.fit
-    monkeypatch.setattr(training, "fit", stops)
+    monkeypatch.setattr(runs, "fit", stops)
     with pytest.raises(KeyboardInterrupt):
         train_encoder.main(Config(**few, run_dir=tmp_path / "two"))
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(runs, "fit", fit)
     again = train_encoder.main(
         Config(**few, run_dir=tmp_path / "two", resume=True, export=tmp_path / "two.safetensors")
     )
