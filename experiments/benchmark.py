@@ -173,8 +173,8 @@ def row_of(
         peers={name: Timing.of(times) for name, times in peers.items()},
         ratio=None if fastest is None else Timing.of(samples["ours"] / fastest),
         compiling=prepared.compiling,
-        gigaflops=prepared.operations / 1e9,
-        peak_share=prepared.operations / float(np.median(samples["ours"])) / peak,
+        gigaflops=prepared.costs.operations / 1e9,
+        peak_share=prepared.costs.operations / float(np.median(samples["ours"])) / peak,
         memory=dict(memory),
     )
 

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from experiments.benchmark_program import Program, Programs, Setup, require_same
-from experiments.timing import Compiling, compiled, compiled_step
+from experiments.timing import Compiling, Costs, compiled, compiled_step
 from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
 from jaxvision.numpy_reference import captioning_loss
 from jaxvision.recurrent import lstm_to_torch
@@ -92,7 +92,7 @@ def training_step(model: Captioner, n: int, sizes: Sizes, setup: Setup) -> Progr
             # PyTorch's LSTM has its bias twice, and moves both.
             require_same(name, form, _moved(before, after), _moved(before, found))
             calls[form] = theirs
-    return Program(name, calls, seconds, 3 * forward_operations(model, *captions.shape))
+    return Program(name, calls, seconds, Costs(3 * forward_operations(model, *captions.shape)))
 
 
 def against_numpy(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
@@ -107,7 +107,7 @@ def against_numpy(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     name = f"captioner training step, {sizes.images} captions, NumPy"
     require_same(name, "NumPy reference", _moved(before, after), _moved(before, weights))
     operations = 3 * forward_operations(model, *captions.shape)
-    return Program(name, {"ours": call, "NumPy reference": reference}, seconds, operations)
+    return Program(name, {"ours": call, "NumPy reference": reference}, seconds, Costs(operations))
 
 
 def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], Compiling]:
@@ -166,7 +166,7 @@ def beams(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     name = f"beam-{NUM_BEAMS} decoding of {sizes.images} images"
     require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
     operations = forward_operations(model, sizes.images * NUM_BEAMS, sizes.max_length, words_once=False)
-    return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, operations)
+    return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, Costs(operations))
 
 
 def batch(n: int, sizes: Sizes, seed: int) -> tuple[Float[Array, "n d"], Int[Array, "n t"]]:

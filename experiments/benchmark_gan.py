@@ -16,7 +16,7 @@ import optax
 
 from experiments import gan_training
 from experiments.benchmark_program import Program, Programs, Setup, require_same
-from experiments.timing import compiled_step, flops
+from experiments.timing import compiled_step, costs
 from jaxvision import gan
 from jaxvision.backbones import state_dict
 from jaxvision.signatures import Critic, Generator
@@ -54,7 +54,7 @@ def dcgan_step(n: int, setup: Setup) -> Program:
         calls[form]()
         compare(f"{name}, critic", form, after.critic_optimizer, pair.critic)
         compare(f"{name}, generator", form, after.generator_optimizer, pair.generator, n_steps=AFTER_ADAM)
-    return Program(name, calls, seconds, flops(step_fn, state, (real[None],)))
+    return Program(name, calls, seconds, costs(step_fn, state, (real[None],)))
 
 
 def critic_step(n: int, setup: Setup) -> Program:
@@ -90,7 +90,7 @@ def critic_step(n: int, setup: Setup) -> Program:
         )
         calls[form]()
         compare(name, form, after, pair.critic)
-    return Program(name, calls, seconds, flops(step, *arguments))
+    return Program(name, calls, seconds, costs(step, *arguments))
 
 
 def side_by_side(n: int, replicas: int, setup: Setup) -> Program:
@@ -110,8 +110,12 @@ def side_by_side(n: int, replicas: int, setup: Setup) -> Program:
     name = f"{replicas} MLP GANs at once, {n} images"
     mine, alone = (optax.tree.get(s.critic_optimizer, "mu") for s in (gan.replica(call(), -1), in_turn()[-1]))
     require_same(name, "single", flat(state_dict(mine)), flat(state_dict(alone)))
-    operations = replicas * flops(step_fn, state, (real[None],))
-    return Program(name, {"ours": call, "one after the other": in_turn}, seconds, operations)
+    return Program(
+        name,
+        {"ours": call, "one after the other": in_turn},
+        seconds,
+        costs(step_fn, state, (real[None],)).times(replicas),
+    )
 
 
 def beginning(network: str, n: int, seed: int) -> tuple[gan.GANState, jax.Array, list[jax.Array]]:

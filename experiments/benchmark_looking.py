@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmark_program import Program, Programs, Setup, require_same
-from experiments.timing import compiled, flops
+from experiments.timing import compiled, costs
 from jaxvision import style
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
@@ -101,8 +101,8 @@ def prepare(step: Step, model: SqueezeNet, forms: Mapping[str, Any], seed: int) 
         found = calls[name]().numpy()
         found = found.transpose(0, 2, 3, 1) if found.ndim == 4 else found
         require_same(step.name, name, expected, found, n_steps=step.n_steps)
-    operations = step.n * step.n_steps * flops(step.one, *step.arguments(model, images[:1], labels[:1]))
-    return Program(step.name, calls, compiling, operations)
+    one = costs(step.one, *step.arguments(model, images[:1], labels[:1]))
+    return Program(step.name, calls, compiling, one.times(step.n * step.n_steps), step.n_steps)
 
 
 def forward(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.timing import Compiling
+from experiments.timing import Compiling, Costs
 
 TOLERANCE = 1e-2  # of the norm: rounding sends a gradient through another member of a pooling window now and then
 
@@ -35,8 +35,10 @@ class Program:
     calls: dict[str, Callable[[], Any]]
     """"ours", and the peers' forms by name; each returns when its work is done"""
     compiling: Compiling
-    operations: float
-    """floating-point operations of one call"""
+    costs: Costs
+    """of one call"""
+    n_steps: int = 1
+    """steps that one call takes: more than one where a loop is part of the program"""
 
 
 Programs = dict[str, Callable[[], Program]]

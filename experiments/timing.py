@@ -171,8 +171,29 @@ def _use(settings: Mapping[str, Any]) -> None:
     compilation_cache.reset_cache()
 
 
-def flops(function: Callable[..., Any], *arguments: Any) -> float:
-    """Floating-point operations of one call, as the compiler counts them.
+class Costs(NamedTuple):
+    """What one call of a program takes.
+
+    Attributes:
+        operations: floating-point ones, a product of matrices as two for each multiply-and-add.
+        bytes: that its fused operations read and write, whether from memory or from a cache; None where not counted.
+    """
+
+    operations: float
+    bytes: float | None = None
+
+    def times(self, n: int) -> "Costs":
+        """Of so many calls.
+
+        Example:
+            >>> Costs(10.0, 4.0).times(3)
+            Costs(operations=30.0, bytes=12.0)
+        """
+        return Costs(n * self.operations, None if self.bytes is None else n * self.bytes)
+
+
+def costs(function: Callable[..., Any], *arguments: Any) -> Costs:
+    """What one call takes, as the compiler counts it.
 
     A loop's body is counted once, however often it runs: ask for one image and one step, and multiply.
 
@@ -181,14 +202,15 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
         arguments: pytrees of arrays.
 
     Returns:
-        The count, a product of matrices as two for each multiply-and-add.
+        Operations and bytes.
 
     Example:
-        >>> flops(jnp.dot, jnp.ones((8, 16)), jnp.ones((16, 4))) >= 2 * 8 * 16 * 4
-        True
+        >>> found = costs(jnp.dot, jnp.ones((8, 16)), jnp.ones((16, 4)))
+        >>> found.operations >= 2 * 8 * 16 * 4, found.bytes >= 4 * (8 * 16 + 16 * 4 + 8 * 4)
+        (True, True)
     """
     analysis: Any = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return float(analysis["flops"])
+    return Costs(float(analysis["flops"]), float(analysis.get("bytes accessed", 0.0)))
 
 
 def matmul_peak(*, rounds: int = 10) -> float:

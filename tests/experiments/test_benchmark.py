@@ -12,7 +12,7 @@ import pytest
 from experiments import benchmark, benchmark_captioning, benchmark_gan, benchmark_looking, benchmark_report
 from experiments.benchmark_program import Setup, require_same
 from experiments.benchmark_report import Row, cells, write_table
-from experiments.timing import Compiling, Timing, compiled, flops, interleaved
+from experiments.timing import Compiling, Timing, compiled, costs, interleaved
 from jaxvision.backbones import squeezenet1_1
 from jaxvision.errors import InputError
 from jaxvision.training import new_run
@@ -34,9 +34,10 @@ def test_short_calls_are_repeated_within_a_sample():
     assert (samples >= 0.001).all()
 
 
-def test_operations_of_a_matrix_product():
-    counted = flops(jnp.dot, jnp.ones((32, 64)), jnp.ones((64, 16)))
-    assert counted == pytest.approx(2 * 32 * 64 * 16, rel=0.05)
+def test_costs_of_a_matrix_product():
+    counted = costs(jnp.dot, jnp.ones((32, 64)), jnp.ones((64, 16)))
+    assert counted.operations == pytest.approx(2 * 32 * 64 * 16, rel=0.05)
+    assert counted.bytes == pytest.approx(4 * (32 * 64 + 64 * 16 + 32 * 16), rel=0.05)
 
 
 def test_compiled_call_gives_the_result():
