@@ -26,6 +26,7 @@ DECAY = 0.999
 GP_WEIGHT = 10.0
 LATENT_DIM = 96
 BATCH, REPLICAS = 128, 8
+TITLES = {"mlp": "MLP GAN", "dcgan": "DCGAN"}
 # Adam's first update is the rate times each derivative's sign. Where rounding decides one, two critics differ by twice
 # the rate, and the generator's gradients through them by a few per cent (0.3 and 7 seen): as after so many steps.
 AFTER_ADAM = 400
@@ -34,20 +35,21 @@ AFTER_ADAM = 400
 def programs(setup: Setup, *, n: int = BATCH, replicas: int = REPLICAS) -> Programs:
     """The rows by name, of batches of `n` images and so many small GANs at once."""
     return {
-        f"DCGAN step, {n} images": lambda: dcgan_step(n, setup),
+        f"MLP GAN step, {n} images": lambda: alternating("mlp", n, setup),
+        f"DCGAN step, {n} images": lambda: alternating("dcgan", n, setup),
         f"WGAN-GP critic step, {n} images": lambda: critic_step(n, setup),
         f"{replicas} MLP GANs at once, {n} images": lambda: side_by_side(n, replicas, setup),
     }
 
 
-def dcgan_step(n: int, setup: Setup) -> Program:
+def alternating(network: str, n: int, setup: Setup) -> Program:
     """The alternating step with cross-entropy, beside PyTorch's."""
-    state, real, latents = beginning("dcgan", n, setup.seed)
+    state, real, latents = beginning(network, n, setup.seed)
     step_fn = gan.alternating_step(gan.NON_SATURATING, optimizers(), given(latents), decay=DECAY)
     call, seconds = compiled_step(lambda state, real: step_fn(state, (real[None],))[0], state, real)
-    name, calls = f"DCGAN step, {n} images", {"ours": call}
+    name, calls = f"{TITLES[network]} step, {n} images", {"ours": call}
     after = call()
-    for form, pair in torch_pairs(state, real, latents, setup).items():
+    for form, pair in torch_pairs(network, state, real, latents, setup).items():
         from experiments import peers_gan  # noqa: PLC0415 - PyTorch is an extra
 
         calls[form] = peers_gan.alternating_step(pair, learning_rate=LEARNING_RATE, betas=BETAS, decay=DECAY)
@@ -80,7 +82,9 @@ def critic_step(n: int, setup: Setup) -> Program:
     name, calls = f"WGAN-GP critic step, {n} images", {"ours": call}
     ones = jnp.ones(n)
     shares = gan.mixtures(ones, 0 * ones, shares_key)
-    eager = {form: pair for form, pair in torch_pairs(state, real, latents, setup).items() if "compiled" not in form}
+    eager = {
+        form: pair for form, pair in torch_pairs("dcgan", state, real, latents, setup).items() if "compiled" not in form
+    }
     _, after = call()
     for form, pair in eager.items():
         from experiments import peers_gan  # noqa: PLC0415 - PyTorch is an extra
@@ -145,7 +149,9 @@ def given(latents: list[jax.Array]) -> Callable[[Any, int], jax.Array]:
     return latent_fn
 
 
-def torch_pairs(state: gan.GANState, real: jax.Array, latents: list[jax.Array], setup: Setup) -> dict[str, Any]:
+def torch_pairs(
+    network: str, state: gan.GANState, real: jax.Array, latents: list[jax.Array], setup: Setup
+) -> dict[str, Any]:
     """`peers_gan.pairs` of these, or none."""
     if not setup.peers:
         return {}
@@ -153,7 +159,7 @@ def torch_pairs(state: gan.GANState, real: jax.Array, latents: list[jax.Array], 
 
     weights = state_dict(state.generator), state_dict(state.critic)
     arrays = [np.asarray(z) for z in latents]
-    return peers_gan.pairs(weights, np.asarray(real), arrays, compile=setup.compile)
+    return peers_gan.pairs(network, weights, np.asarray(real), arrays, compile=setup.compile)
 
 
 def compare(name: str, form: str, moments: Any, net: Any, *, n_steps: int = 1) -> None:

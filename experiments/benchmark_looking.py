@@ -1,7 +1,7 @@
-"""Rows of the benchmark: SqueezeNet, saliency, fooling and style, and what a PyTorch user would run instead."""
+"""Rows of the benchmark: SqueezeNet and what is made of its gradients, and what a PyTorch user would run instead."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,13 +12,11 @@ import numpy as np
 
 from experiments.benchmark_program import Program, Programs, Setup, require_same
 from experiments.timing import compiled, costs
-from jaxvision import style
 from jaxvision.adversarial import fooling_image
 from jaxvision.attribution import saliency_map
-from jaxvision.backbones import SqueezeNet, features_fn, logits_fn, squeezenet1_1, state_dict
-from jaxvision.pixels import PixelProblem, PixelState, advance, gaussian_blur, in_chunks, start
-from jaxvision.signatures import ImagesFn, LogitsFn
-from jaxvision.stylizers import TransformerNet, transformer_net
+from jaxvision.backbones import SqueezeNet, logits_fn, squeezenet1_1, state_dict
+from jaxvision.pixels import advance, in_chunks, start
+from jaxvision.signatures import LogitsFn
 from jaxvision.visualization import class_visualization_problem
 
 SIZE = 224
@@ -27,10 +25,6 @@ FOOLING_STEPS = 20
 VISUALIZATION_STEPS = 20
 VISUALIZATION_RATE, VISUALIZATION_L2 = 1e-2, 1e-3  # the course's rate of 25 makes a large one of any rounding
 FOOLING_RATE = 1e-3  # small, so that no image is fooled early and all steps are taken on both sides
-STYLE_LAYERS = (3, {1: 1e4, 4: 1e2, 6: 10.0, 7: 1.0})  # content, style with weights: those of the course
-STYLE_WEIGHTS = (1.0, 0.1)  # of content and total variation
-STYLE_RATE = 1e-2
-STYLIZER = (32, 5)  # width and residual blocks of Johnson's network
 
 
 @dataclass(frozen=True)
@@ -56,13 +50,18 @@ class Step:
 
 def programs(setup: Setup) -> Programs:
     """The rows by name; see `prepare`."""
+    return prepared(steps(), setup)
+
+
+def prepared(steps: Sequence[Step], setup: Setup) -> Programs:
+    """Rows of steps that share one network and PyTorch's forms of it."""
 
     @functools.cache
     def networks() -> tuple[SqueezeNet, Mapping[str, Any]]:
         model = squeezenet1_1(key=jax.random.key(setup.seed))
         return model, torch_forms(model, setup)
 
-    return {step.name: lambda step=step: prepare(step, *networks(), setup.seed) for step in steps(setup)}
+    return {step.name: lambda step=step: prepare(step, *networks(), setup.seed) for step in steps}
 
 
 def torch_forms(model: SqueezeNet, setup: Setup) -> Mapping[str, Any]:
@@ -133,41 +132,9 @@ def visualize(logits_fn: LogitsFn, images: jax.Array, labels: jax.Array) -> jax.
     return advance(problem, state, n_steps=VISUALIZATION_STEPS)[0].images
 
 
-def paint(problem: PixelProblem, state: PixelState, *, n_steps: int) -> jax.Array:
-    """A style transfer as one program."""
-    return advance(problem, state, n_steps=n_steps)[0].images
-
-
-def style_gradient(problem: PixelProblem, state: PixelState) -> jax.Array:
-    """The derivative of the style objective."""
-    return jax.grad(lambda images: jnp.sum(problem.objective(images)[0]))(state.images)
-
-
 def classify(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
     """What the programs of a classifier take."""
     return logits_fn(model), images, labels
-
-
-def style_run(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
-    """What a style transfer takes: the targets are no part of the run, here or in PyTorch."""
-    content_layer, style_layers = STYLE_LAYERS
-    targets = style.style_targets(
-        features_fn(model),
-        images,
-        [style_of(images)],
-        content_layers={f"features.{content_layer}": 1.0},
-        style_layers={f"features.{layer}": weight for layer, weight in style_layers.items()},
-        content_weight=STYLE_WEIGHTS[0],
-        tv_weight=STYLE_WEIGHTS[1],
-    )
-    problem = style.style_problem(features_fn(model), targets, style.adam(STYLE_RATE, decay=0.0))
-    return problem, start(problem, images)
-
-
-def style_of(images: jax.Array) -> jax.Array:
-    """A picture of another texture: the noise, blurred and as loud as before."""
-    blurred = gaussian_blur(images, 2.0)
-    return blurred / jnp.std(blurred)
 
 
 def in_torch(name: str, **settings: Any) -> Callable[..., Callable[[], Any]]:
@@ -184,59 +151,26 @@ def in_torch(name: str, **settings: Any) -> Callable[..., Callable[[], Any]]:
     return prepared
 
 
-def paint_in_torch(n_steps: int) -> Callable[..., Callable[[], Any]]:
-    """`peers.paint` with the settings of `style_run`."""
-
-    def prepared(form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
-        from experiments import peers  # noqa: PLC0415
-
-        content, painting = (form.to_tensor(np.asarray(x)) for x in (images, style_of(jnp.asarray(images))))
-        paint = partial(peers.paint, layers=STYLE_LAYERS, weights=STYLE_WEIGHTS, learning_rate=STYLE_RATE)
-        return paint(form, content, painting, n_steps=n_steps)
-
-    return prepared
-
-
-def stylize(model: ImagesFn, images: jax.Array) -> jax.Array:
-    """Johnson's network, one pass."""
-    return model(images)
-
-
-def stylize_once(model: SqueezeNet, images: jax.Array, labels: jax.Array) -> tuple[Any, ...]:
-    """What a style in one pass takes: another network than the classifier."""
-    return _transformer(), images
-
-
-def stylize_in_torch(form: Any, images: np.ndarray, labels: np.ndarray) -> Callable[[], Any]:
-    """`peers.stylize` with the weights of `stylize_once`."""
-    from experiments import peers  # noqa: PLC0415 - PyTorch is an extra
-
-    return peers.stylize(form, form.to_tensor(images), state_dict(_transformer()), shape=STYLIZER)
-
-
-def _transformer() -> TransformerNet:
-    return transformer_net(width=STYLIZER[0], n_blocks=STYLIZER[1])
-
-
-def _style_step(size: int, n_steps: int) -> Step:
-    ours = partial(paint, n_steps=n_steps)
-    name = f"style transfer at {size} px, {n_steps} steps"
-    return Step(name, 1, style_run, ours, style_gradient, paint_in_torch(n_steps), n_steps, size)
-
-
 _visualize_in_torch = in_torch(
     "visualize", l2=VISUALIZATION_L2, learning_rate=VISUALIZATION_RATE, n_steps=VISUALIZATION_STEPS
 )
 _fool_in_torch = in_torch("fool", learning_rate=FOOLING_RATE, n_steps=FOOLING_STEPS)
 
 
-def steps(setup: Setup) -> tuple[Step, ...]:
+def steps() -> tuple[Step, ...]:
     """The programs in the order of the table."""
+    sizes = {1: "1 image", 8: "8 images", 32: "32 images"}
+    each = {
+        "SqueezeNet forward": (forward, in_torch("forward")),
+        "image gradient": (image_gradient, in_torch("image_gradient")),
+    }
+    passes = [
+        Step(f"{name}, {images}", n, classify, ours, ours, theirs)
+        for name, (ours, theirs) in each.items()
+        for n, images in sizes.items()
+    ]
     return (
-        Step("SqueezeNet forward, 1 image", 1, classify, forward, forward, in_torch("forward")),
-        Step("SqueezeNet forward, 8 images", 8, classify, forward, forward, in_torch("forward")),
-        Step("image gradient, 1 image", 1, classify, image_gradient, image_gradient, in_torch("image_gradient")),
-        Step("image gradient, 8 images", 8, classify, image_gradient, image_gradient, in_torch("image_gradient")),
+        *passes,
         Step("saliency maps of 8 images", 8, classify, saliency_map, image_gradient, in_torch("saliency")),
         Step(f"fooling run, {FOOLING_STEPS} steps", 1, classify, fool, image_gradient, _fool_in_torch, FOOLING_STEPS),
         Step(
@@ -248,7 +182,4 @@ def steps(setup: Setup) -> tuple[Step, ...]:
             _visualize_in_torch,
             VISUALIZATION_STEPS,
         ),
-        _style_step(192, setup.style_steps or 20),
-        _style_step(512, setup.style_steps or 5),
-        Step("style in one pass at 256 px", 1, stylize_once, stylize, stylize, stylize_in_torch, size=256),
     )

@@ -28,9 +28,32 @@ HEADER = (
     "again, s",
     "GFLOP",
     "of peak",
+    "GB",
+    "of bandwidth",
+    "steps a call",
     "ours, MiB",
     "its form's, MiB",
 )
+LEFT = ("step", "its form")
+SHOWN = {"ours, ms": "ours, ms", "fastest other, ms": "other, ms", "ratio": "ratio", "of peak": "of peak"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was timed on."""
+
+    name: str
+    """processor, memory pages and versions"""
+    peak: float
+    """operations a second of a large matrix product"""
+    bandwidth: float
+    """bytes a second read and written of large arrays"""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}; a matrix product of 2048 x 2048 reaches {self.peak / 1e9:.0f} GFLOP/s, "
+            f"a sum of large arrays {self.bandwidth / 1e9:.0f} GB/s"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,6 +61,8 @@ class Row:
     """One program and its peers, seconds per call."""
 
     name: str
+    n_steps: int
+    """of one call"""
     ours: Timing
     peers: dict[str, Timing]
     ratio: Timing | None
@@ -47,6 +72,10 @@ class Row:
     """of one call"""
     peak_share: float
     """of the speed of a large matrix product"""
+    gigabytes: float | None
+    """that one call reads and writes, in memory or in a cache; None where not counted"""
+    bandwidth_share: float | None
+    """of the speed of large arrays"""
     memory: dict[str, int | None]
     """bytes at a call's peak beside what was there before, "ours" and each form's; None where no one knows"""
 
@@ -69,18 +98,24 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """The row as text, milliseconds with quartiles in brackets."""
-    ours = _milliseconds(row.ours)
-    share, form = f"{100 * row.peak_share:.0f} %", ""
-    if row.ratio is None:
-        theirs, ratio = "", ""
-    else:
-        form, timing = fastest(row)
-        theirs = _milliseconds(timing)
-        ratio = f"{row.ratio.median:.2f} ({row.ratio.low:.2f}-{row.ratio.high:.2f})"
-    speed = (ours, theirs, form, ratio, *(f"{seconds:.1f}" for seconds in row.compiling), f"{row.gigaflops:.2f}", share)
-    return (row.name, *speed, *(_mebibytes(row.memory.get(name)) for name in ("ours", form)))
+def cells(row: Row) -> dict[str, str]:
+    """The row as text by the names of the columns, milliseconds with quartiles in brackets."""
+    form, timing = fastest(row) if row.peers else ("", None)
+    found = (
+        row.name,
+        _milliseconds(row.ours),
+        "" if timing is None else _milliseconds(timing),
+        form,
+        "" if row.ratio is None else f"{row.ratio.median:.2f} ({row.ratio.low:.2f}-{row.ratio.high:.2f})",
+        *(f"{seconds:.1f}" for seconds in row.compiling),
+        _number(row.gigaflops),
+        _percent(row.peak_share),
+        _number(row.gigabytes),
+        _percent(row.bandwidth_share),
+        f"{row.n_steps}",
+        *(_mebibytes(row.memory.get(name)) for name in ("ours", form)),
+    )
+    return dict(zip(HEADER, found, strict=True))
 
 
 def fastest(row: Row) -> tuple[str, Timing]:
@@ -88,27 +123,34 @@ def fastest(row: Row) -> tuple[str, Timing]:
     return min(row.peers.items(), key=lambda item: item[1].median)
 
 
-def print_table(rows: Sequence[Row], machine: str, peak: float) -> None:
+def mean_ratio(rows: Sequence[Row]) -> float | None:
+    """The geometric mean of the ratios; None where there are none."""
+    ratios = [row.ratio.median for row in rows if row.ratio is not None]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
+
+
+def print_table(rows: Sequence[Row], machine: Machine) -> None:
     """Shows the medians on standard output, in 80 columns; the rest is in the Markdown table."""
-    table = Table(caption=_caption(machine, peak), box=box.SIMPLE, caption_justify="left")
+    table = Table(caption=_caption(rows, machine), box=box.SIMPLE, caption_justify="left")
     table.add_column("medians")
-    for name in ("ours, ms", "other, ms", "ratio", "of peak"):
+    for name in SHOWN.values():
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        name, ours, theirs, _, ratio, _, _, _, share, *_ = (cell.split(" (")[0] for cell in cells(row))
-        table.add_row(name, ours, theirs, ratio, share)
+        found = {name: cell.split(" (")[0] for name, cell in cells(row).items()}
+        table.add_row(row.name, *(found[name] for name in SHOWN))
     Console().print(table)
 
 
-def write_table(path: Path, rows: Sequence[Row], machine: str, peak: float) -> None:
+def write_table(path: Path, rows: Sequence[Row], machine: Machine) -> None:
     """Writes the table as Markdown."""
-    lines = [HEADER, tuple(":--" if i in (0, 3) else "--:" for i in range(len(HEADER))), *map(cells, rows)]
+    rule = tuple(":--" if name in LEFT else "--:" for name in HEADER)
+    lines = [HEADER, rule, *(tuple(cells(row).values()) for row in rows)]
     with atomic_write(path, text=True) as stream:
         stream.writelines("| " + " | ".join(line) + " |\n" for line in lines)
-        stream.write(f"\n{_caption(machine, peak)}.\n")
+        stream.write(f"\n{_caption(rows, machine)}.\n")
 
 
-def save_plot(rows: Sequence[Row], path: Path, machine: str) -> Path:
+def save_plot(rows: Sequence[Row], path: Path, machine: Machine) -> Path:
     """Draws our time and every form's, relative to the peers' fastest; or our own times where no row has a peer."""
     rows = [row for row in rows if row.peers] or rows
     figure = Figure(figsize=(7, 0.7 + 0.42 * len(rows)), layout="constrained")
@@ -130,7 +172,7 @@ def save_plot(rows: Sequence[Row], path: Path, machine: str) -> Path:
         axes.set_xlabel("time, relative to the fastest other form (blue: ours, orange: theirs)")
     else:
         axes.set_xlabel("milliseconds")
-    axes.set_title(machine, loc="left", size=7, color=figures.GREY)
+    axes.set_title(str(machine), loc="left", size=7, color=figures.GREY)
     return figures.save(figure, path)
 
 
@@ -143,5 +185,14 @@ def _mebibytes(n_bytes: int | None) -> str:
     return "" if n_bytes is None else f"{n_bytes / 2**20:.0f}"
 
 
-def _caption(machine: str, peak: float) -> str:
-    return f"{machine}; a matrix product of 2048 x 2048 reaches {peak / 1e9:.0f} GFLOP/s"
+def _number(value: float | None) -> str:
+    return "" if not value else f"{value:.2f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if not share else f"{100 * share:.0f} %"
+
+
+def _caption(rows: Sequence[Row], machine: Machine) -> str:
+    mean = mean_ratio(rows)
+    return str(machine) if mean is None else f"{machine}; geometric mean of the ratios {mean:.2f}"

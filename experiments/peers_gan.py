@@ -52,6 +52,38 @@ class GeneratorNet(nn.Module):
         return torch.tanh(self.deconv2(x))
 
 
+class MLPCriticNet(nn.Module):
+    """The assignment's fully connected critic with the names of `gan.mlp_critic`."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(784, 256), nn.Linear(256, 256), nn.Linear(256, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, 1, 28, 28)` to scores `(n,)`."""
+        x = functional.leaky_relu(self.fc1(x.flatten(1)), 0.01)
+        return self.fc3(functional.leaky_relu(self.fc2(x), 0.01))[:, 0]
+
+
+class MLPGeneratorNet(nn.Module):
+    """The assignment's fully connected generator with the names of `gan.mlp_generator`."""
+
+    def __init__(self, latent_dim: int):
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(latent_dim, 1024), nn.Linear(1024, 1024), nn.Linear(1024, 784)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """`(n, dim)` to images `(n, 1, 28, 28)`."""
+        x = functional.relu(self.fc2(functional.relu(self.fc1(latents))))
+        return torch.tanh(self.fc3(x)).view(-1, 1, 28, 28)
+
+
+NETWORKS: dict[str, tuple[Callable[[int], nn.Module], Callable[[], nn.Module]]] = {
+    "mlp": (MLPGeneratorNet, MLPCriticNet),
+    "dcgan": (GeneratorNet, CriticNet),
+}
+
+
 class Pair(NamedTuple):
     """Both networks in one of PyTorch's forms, and what they are run by.
 
@@ -64,8 +96,8 @@ class Pair(NamedTuple):
         latents: one array for each draw of a step.
     """
 
-    generator: GeneratorNet
-    critic: CriticNet
+    generator: nn.Module
+    critic: nn.Module
     draw: Net
     score: Net
     real: torch.Tensor
@@ -73,6 +105,7 @@ class Pair(NamedTuple):
 
 
 def pairs(
+    network: str,
     weights: tuple[Arrays, Arrays],
     real: Float[np.ndarray, "n 28 28 1"],
     latents: list[Float[np.ndarray, "n dim"]],
@@ -82,6 +115,7 @@ def pairs(
     """The two networks in each form.
 
     Args:
+        network: "mlp" or "dcgan".
         weights: of generator and critic, as `state_dict` gives them.
         real: a batch.
         latents: for each draw of a step.
@@ -93,7 +127,8 @@ def pairs(
     """
 
     def form(layout: torch.memory_format, wrap: Callable[[nn.Module], Any]) -> Pair:
-        generator, critic = GeneratorNet(latents[0].shape[1]), CriticNet()
+        new_generator, new_critic = NETWORKS[network]
+        generator, critic = new_generator(latents[0].shape[1]), new_critic()
         for net, tensors in zip((generator, critic), weights, strict=True):
             net.load_state_dict(in_torch_order(tensors), strict=False)  # PyTorch also counts the batches it has seen
             net.to(memory_format=layout)  # type: ignore[call-overload]
@@ -109,18 +144,18 @@ def in_torch_order(tensors: Arrays) -> dict[str, torch.Tensor]:
     """Weights whose linear layers beside a convolution count pixels as PyTorch does, channels first.
 
     Args:
-        tensors: of `gan.dcgan_generator` or `gan.dcgan_critic`, as `state_dict` gives them.
+        tensors: of a generator or a critic of `gan`, as `state_dict` gives them.
 
     Returns:
         What the networks here load.
     """
     found = {name: np.array(array) for name, array in tensors.items()}
-    critic = "conv1.weight" in found
+    critic, convolutional = "conv1.weight" in found, "fc3.weight" not in found
     h, w, c = (4, 4, 64) if critic else (7, 7, 128)
     for name, array in found.items():
         if critic and name == "fc1.weight":  # columns are pixels of the convolution before
             found[name] = array.reshape(-1, h, w, c).transpose(0, 3, 1, 2).reshape(len(array), -1)
-        elif not critic and name.startswith(("fc2.", "norm2.")):  # rows are pixels of the one behind
+        elif convolutional and not critic and name.startswith(("fc2.", "norm2.")):  # rows are pixels of the one behind
             found[name] = array.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(array.shape)
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in found.items()}
 

@@ -30,7 +30,7 @@ from experiments.networks import Network, load_network
 from experiments.style_figures import contact_sheet
 from experiments.style_pictures import content_file, normalized, style_files
 from experiments.style_stages import STATISTICS, is_vgg, one_stage
-from experiments.timing import interleaved
+from experiments.timing import interleaved, timer
 from jaxvision import style
 from jaxvision.data import read_image
 from jaxvision.errors import InputError
@@ -117,7 +117,8 @@ def main(config: Config) -> Result:
         run.note(network.note)
         curves, images = paint_all(run, config, network, layers, content, styles)
         transfer = partial(problem_of, config, network, layers, content=content, picture=styles[0], weights=(1.0,))
-        seconds = interleaved({name: partial(_timed, *transfer(name)) for name in MEASURES}, rounds=config.rounds)
+        timers = {name: timer(partial(_timed, *transfer(name))) for name in MEASURES}
+        seconds = interleaved(timers, rounds=config.rounds)
         rows = [
             report.row_of(name, curves[name], config.content_weights, config.content_loss, seconds[name] / TIMED_STEPS)
             for name in MEASURES

@@ -16,6 +16,7 @@ SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least t
 LONG_SECONDS = 2.0  # a call of at least this long is warm after one
 REST_SECONDS = 0.05  # between samples, for the waiting threads of other libraries to fall asleep
 PEAK_SIDE = 2048
+STREAM_VALUES = 2**25  # 128 MiB
 
 
 @dataclass(frozen=True)
@@ -38,50 +39,62 @@ class Timing:
         return cls(float(median), float(low), float(high))
 
 
-def interleaved(calls: Mapping[str, Callable[[], Any]], *, rounds: int) -> dict[str, np.ndarray]:
-    """Times every call once in each round, A B A B ..., so that a busy moment falls on all alike.
+Timer = Callable[[int], float]
+"""Makes so many calls and says how many seconds they took together."""
+
+
+def timer(call: Callable[[], Any]) -> Timer:
+    """Of calls in this process; each returns when its work is done.
+
+    Example:
+        >>> timer(lambda: time.sleep(0.01))(2) >= 0.02
+        True
+    """
+
+    def seconds(n: int) -> float:
+        begun = time.perf_counter()
+        for _ in range(n):
+            call()
+        return time.perf_counter() - begun
+
+    return seconds
+
+
+def interleaved(timers: Mapping[str, Timer], *, rounds: int) -> dict[str, np.ndarray]:
+    """Times everything once in each round, A B A B ..., so that a busy moment falls on all alike.
 
     A call of less than two seconds is made once more before each sample, untimed: as in a training, the one before it
-    was its own, and not another library's, whose arrays are in the cache and whose threads still wait awake.
+    was its own, and not another program's, whose arrays are in the cache.
 
     Args:
-        calls: by name; each returns when its work is done. Each is called untimed beforehand: twice, or once if slow.
+        timers: by name. Each is called untimed beforehand: twice, or once if slow.
         rounds: samples of each.
 
     Returns:
         Seconds per call, `(rounds,)` by name. Entry i of all names was measured in the same round.
 
     Example:
-        >>> samples = interleaved({"sleep": lambda: time.sleep(0.01)}, rounds=3)["sleep"]
+        >>> samples = interleaved({"sleep": timer(lambda: time.sleep(0.01))}, rounds=3)["sleep"]
         >>> bool(samples.shape == (3,) and (samples >= 0.01).all())
         True
     """
-    seconds = {name: _seconds(call) for name, call in calls.items()}
+    seconds = {name: _warm(seconds_of) for name, seconds_of in timers.items()}
     slow = {name: taken > LONG_SECONDS for name, taken in seconds.items()}
     repeats = {name: max(1, round(SAMPLE_SECONDS / taken)) for name, taken in seconds.items()}
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    samples: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(rounds):
-        for name, call in calls.items():
+        for name, seconds_of in timers.items():
             time.sleep(REST_SECONDS)
             if not slow[name]:
-                call()
-            begun = time.perf_counter()
-            for _ in range(repeats[name]):
-                call()
-            samples[name].append((time.perf_counter() - begun) / repeats[name])
+                seconds_of(1)
+            samples[name].append(seconds_of(repeats[name]) / repeats[name])
     return {name: np.array(values) for name, values in samples.items()}
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _warm(seconds_of: Timer) -> float:
     """Of the second call; of the first, which compiles and allocates, where that alone is slow."""
-    seconds = 0.0
-    for _ in range(2):
-        begun = time.perf_counter()
-        call()
-        seconds = time.perf_counter() - begun
-        if seconds > LONG_SECONDS:
-            break
-    return seconds
+    first = seconds_of(1)
+    return first if first > LONG_SECONDS else seconds_of(1)
 
 
 class Compiling(NamedTuple):
@@ -217,7 +230,17 @@ def matmul_peak(*, rounds: int = 10) -> float:
     """What this machine reaches on a large float32 matrix product, operations per second (the best of a few)."""
     x = jnp.ones((PEAK_SIDE, PEAK_SIDE))
     call, _ = compiled(jnp.dot, x, x)
-    return 2 * PEAK_SIDE**3 / float(interleaved({"matmul": call}, rounds=rounds)["matmul"].min())
+    return 2 * PEAK_SIDE**3 / float(interleaved({"matmul": timer(call)}, rounds=rounds)["matmul"].min())
+
+
+def memory_bandwidth(*, rounds: int = 10) -> float:
+    r"""What this machine reads and writes of arrays too large for its caches, bytes per second (the best of a few).
+
+    The triad of McCalpin's STREAM, $a \leftarrow a + s b$: two arrays are read, one is written.
+    """
+    x = jnp.ones(STREAM_VALUES)
+    call, _ = compiled_step(lambda a, b: a + 0.5 * b, x, x)
+    return 3 * x.nbytes / float(interleaved({"triad": timer(call)}, rounds=rounds)["triad"].min())
 
 
 def n_cores() -> int:

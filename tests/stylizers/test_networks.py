@@ -111,7 +111,7 @@ def test_every_layer_draws_the_whole_image(layer, side):
 @pytest.mark.peers
 def test_the_transformer_equals_pytorchs():
     torch = pytest.importorskip("torch", reason="extra `peers`: PyTorch is not installed")
-    from experiments.peers import TransformerNet
+    from experiments.peers_style import TransformerNet
 
     model = transformer_net(width=4, n_blocks=2, key=jax.random.key(2))
     tensors = {
