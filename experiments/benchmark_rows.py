@@ -2,11 +2,25 @@
 
 from collections.abc import Sequence
 
-from experiments import benchmark_captioning, benchmark_gan, benchmark_looking, benchmark_style
+from experiments import (
+    benchmark_captioning,
+    benchmark_data,
+    benchmark_gan,
+    benchmark_looking,
+    benchmark_metrics,
+    benchmark_style,
+)
 from experiments.benchmark_program import Programs, Setup
 from jaxvision.errors import InputError
 
-ROOMS = (benchmark_looking, benchmark_style, benchmark_captioning, benchmark_gan)
+ROOMS = (
+    benchmark_looking,
+    benchmark_style,
+    benchmark_captioning,
+    benchmark_gan,
+    benchmark_metrics,
+    benchmark_data,
+)
 
 
 def programs(setup: Setup) -> Programs:

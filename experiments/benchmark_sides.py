@@ -45,7 +45,7 @@ class Side:
     def __init__(self, make: Callable[[Setup], Programs], setup: Setup):
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make, setup), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, make, setup))
         self._process.start()
         theirs.close()
 

@@ -29,13 +29,13 @@ def in_float64(function: Callable[..., Array]) -> Callable[..., Scalar]:
         >>> variance(jnp.array([10000.0, 10001.0]))  # in float32: 0
         Array(0.25, dtype=float32)
     """
-    compiled = jax.jit(function)
+    compiled = jax.jit(lambda arrays: function(*map(wide, arrays)))
     differentiated = jax.jit(jax.value_and_grad(lambda arrays: function(*arrays)))
 
     @jax.custom_vjp
     def computed(*arrays: Any) -> Array:
         with jax.enable_x64(True):
-            return compiled(*map(wide, arrays)).astype(_common(arrays))
+            return compiled(arrays).astype(_common(arrays))
 
     def forward(*arrays: Any) -> tuple[Array, tuple[Array, ...]]:
         with jax.enable_x64(True):

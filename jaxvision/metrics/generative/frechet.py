@@ -1,14 +1,18 @@
 """Fréchet distance: features as Gaussians, and what it takes to move one into the other."""
 
+import itertools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.linalg
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxvision.metrics.generative.checks import Features, check_features
 from jaxvision.metrics.generative.float64 import Scalar, in_float64
+
+STRIP = 256  # columns of a covariance that are multiplied out at a time
 
 
 class FeatureGaussian(NamedTuple):
@@ -50,7 +54,7 @@ def frechet_distance(real: Features, fake: Features) -> Scalar:
 
     $$ d = \lVert \mu - \mu' \rVert^2 + \operatorname{tr}\left(A + B - 2 (A^{1/2} B A^{1/2})^{1/2}\right) $$
 
-    With features of Inception-v3 it is the FID. Computed in float64 from eigenvalues of symmetric matrices; the
+    With features of Inception-v3 it is the FID. Computed in float64 from eigenvalues of a symmetric matrix; the
     derivative is that of optimal transport, finite for covariances of deficient rank too.
 
     Args:
@@ -98,8 +102,17 @@ def gaussian_frechet_distance(real: FeatureGaussian, fake: FeatureGaussian) -> f
 
 def _moments(features: Array) -> tuple[Array, Array]:
     mean = jnp.mean(features, axis=0)
-    centred = features - mean[None]
-    return mean, _product(centred.T, centred) / (len(features) - 1)
+    return mean, _squared(features - mean[None]) / (len(features) - 1)
+
+
+def _squared(matrix: Array) -> Array:
+    r"""$X^\top X$, of which only what lies on and above the diagonal is multiplied out, in strips of columns."""
+    width = matrix.shape[1]
+    bounds = [*range(0, width, STRIP), width]
+    strips = [_product(matrix[:, start:stop].T, matrix[:, start:]) for start, stop in itertools.pairwise(bounds)]
+    whole = jnp.concatenate([jnp.pad(strip, ((0, 0), (width - strip.shape[1], 0))) for strip in strips])
+    above = jnp.triu(whole)
+    return above + jnp.triu(whole, 1).T
 
 
 @in_float64
@@ -118,8 +131,8 @@ _of_gaussians = in_float64(_distance)
 @jax.custom_jvp
 def _trace_of_root(a: Array, b: Array) -> Array:
     r"""$\operatorname{tr}\,(A^{1/2} B A^{1/2})^{1/2}$ of symmetric positive semi-definite matrices."""
-    root, _ = _roots(a)
-    values = jnp.linalg.eigvalsh(_symmetric(_product(root, b, root)))
+    factor = _factor(a)  # any F with A = F F': the eigenvalues of F' B F are those of A B
+    values = _eigenvalues(_symmetric(_product(factor.T, b, factor)))
     return jnp.sum(jnp.sqrt(jnp.maximum(values, 0)))
 
 
@@ -135,6 +148,22 @@ def _trace_of_root_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Arra
     middle, middle_inverse = _roots(_product(root, b, root))
     there, back = _product(inverse, middle, inverse), _product(root, middle_inverse, root)
     return jnp.trace(middle), (jnp.sum(there * da) + jnp.sum(back * db)) / 2
+
+
+def _factor(matrix: Array) -> Array:
+    r"""F with $F F^\top$ = matrix: Cholesky's, or the square root of a matrix without full rank."""
+    factor = jnp.linalg.cholesky(matrix)
+    return jax.lax.cond(jnp.all(jnp.isfinite(factor)), lambda: factor, lambda: _roots(matrix)[0])
+
+
+def _eigenvalues(matrix: Array) -> Array:
+    """Of a symmetric matrix; JAX's own computes the vectors with them, which takes twice as long on a CPU."""
+
+    def by_bisection(matrix: Array) -> Array:
+        _, diagonal, beside, _ = jax.lax.linalg.tridiagonal(matrix)
+        return jax.scipy.linalg.eigh_tridiagonal(diagonal, beside, eigvals_only=True)
+
+    return jax.lax.platform_dependent(matrix, cpu=by_bisection, default=jnp.linalg.eigvalsh)
 
 
 def _roots(matrix: Array) -> tuple[Array, Array]:

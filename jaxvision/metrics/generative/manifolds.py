@@ -2,11 +2,15 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxvision.metrics.generative.checks import Features, check_features
-from jaxvision.metrics.generative.neighbours import over_blocks, squared_distances, squared_radii
+from jaxvision.metrics.generative.float64 import wide
+from jaxvision.metrics.generative.neighbours import BLOCK, FOLD, folded, in_columns, squared_radii
 
 
 class ManifoldScores(NamedTuple):
@@ -58,23 +62,40 @@ def manifold_scores(real: Features, fake: Features, *, k: int = 5) -> ManifoldSc
     """
     check_features(real, fake, least=k + 1)
     real_radii, fake_radii = squared_radii(real, k), squared_radii(fake, k)
-    within_fake, covered = over_blocks(_real_rows, real, fake, fake_radii, real_radii)
-    (counts,) = over_blocks(_fake_rows, fake, real, real_radii)
+    with jax.enable_x64(True):
+        precise, recalled, counts = map(np.asarray, _compared(real, fake, real_radii, fake_radii))
     return ManifoldScores(
-        precision=float((counts > 0).mean()),
-        recall=float(within_fake.mean()),
-        density=float(counts.mean() / k),
-        coverage=float(covered.mean()),
+        precision=float(precise.mean()),
+        recall=float(recalled.mean()),
+        density=float(counts.sum() / (k * len(precise))),
+        coverage=float((counts > 0).mean()),
     )
 
 
-def _real_rows(block: Array, numbers: Array, fake: Array, fake_radii: Array, real_radii: Array) -> tuple[Array, Array]:
-    """For each real image: whether it lies in a sample's ball, and whether a sample lies in its own."""
-    distances = squared_distances(block, fake)
-    radii = real_radii[jnp.minimum(numbers, len(real_radii) - 1)]
-    return jnp.any(distances < fake_radii[None], axis=1), jnp.min(distances, axis=1) < radii
+@jax.jit
+def _compared(
+    real: ArrayLike, fake: ArrayLike, real_radii: ArrayLike, fake_radii: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """Samples in a real image's ball `(M,)`, real images in a sample's `(N,)`, and the samples in each real ball."""
+    real, fake = wide(real), wide(fake)
+    columns, norms = in_columns(fake)
+    reach = jnp.pad(wide(fake_radii), (0, len(columns) - len(fake)))
+
+    def compare(precise: Array, rows: tuple[Array, Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+        block, own, radii = rows
+        products = jnp.matmul(block, columns.T, precision=jax.lax.Precision.HIGHEST)
+        distances = jnp.maximum(own[:, None] + norms[None] - 2 * products, 0)
+        in_real, in_fake = distances < radii[:, None], distances < reach[None]
+        counts = jnp.sum(folded(jnp.add, in_real.astype(jnp.int32), FOLD, axis=1), axis=1, dtype=jnp.int32)
+        recalled = jnp.any(folded(jnp.logical_or, in_fake, FOLD, axis=1), axis=1)
+        return precise | jnp.any(folded(jnp.logical_or, in_real, FOLD, axis=0), axis=0), (recalled, counts)
+
+    blocks = _blocks(real, 0.0), _blocks(jnp.sum(real**2, axis=1), 0.0), _blocks(wide(real_radii), -jnp.inf)
+    precise, (recalled, counts) = jax.lax.scan(compare, jnp.zeros(len(columns), bool), blocks)
+    return precise[: len(fake)], recalled.reshape(-1)[: len(real)], counts.reshape(-1)[: len(real)]
 
 
-def _fake_rows(block: Array, _: Array, real: Array, real_radii: Array) -> tuple[Array]:
-    """For each sample: the number of real images whose ball it lies in."""
-    return (jnp.sum(squared_distances(block, real) < real_radii[None], axis=1),)
+def _blocks(rows: Array, fill: float) -> Array:
+    """`(blocks, BLOCK, ...)`, the last one filled up."""
+    padding = ((0, -len(rows) % BLOCK), *((0, 0) for _ in rows.shape[1:]))
+    return jnp.pad(rows, padding, constant_values=fill).reshape(-1, BLOCK, *rows.shape[1:])
