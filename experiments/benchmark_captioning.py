@@ -1,6 +1,6 @@
 """Rows of the benchmark: a captioner's training step and a beam search.
 
-The training step (forward, loss, gradients, Adam's update; LSTM) stands beside PyTorch's forms of it, eager and
+The training step (forward, loss, gradients, Adam's update; LSTM and RNN) stands beside PyTorch's forms of it, eager and
 compiled, and beside the NumPy reference, the course's layers with derivatives by hand and its Adam; the beam search of
 many images in one program beside the same search compiled for one image, in a loop. A beam search is limited by its
 products of matrices: how much a batch gains over single images depends on how far these fall below the machine's peak,
@@ -8,7 +8,6 @@ on two CPU cores little.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +17,11 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from experiments.benchmark_program import Program, Programs, Setup, require_same
-from experiments.timing import Compiling, Costs, compiled, compiled_step
+from experiments.matrix_products import Product, costs_of, training_costs
+from experiments.timing import Compiling, compiled, compiled_step
 from jaxvision.captioning import END, START, UNK, Captioner, beam_search, caption_loss, captioner
 from jaxvision.numpy_reference import captioning_loss
-from jaxvision.recurrent import lstm_to_torch
+from jaxvision.recurrent import lstm_to_torch, rnn_to_torch
 
 LEARNING_RATE = 1e-3
 NUM_BEAMS = 5
@@ -51,77 +51,114 @@ class Sizes(NamedTuple):
 
 def programs(setup: Setup, sizes: Sizes = Sizes()) -> Programs:  # noqa: B008 - a tuple, never changed
     """The rows by name."""
-    model = partial(
-        captioner,
-        jax.random.key(setup.seed),
-        feature_size=sizes.features,
-        vocabulary_size=sizes.words,
-        embed_size=sizes.embed,
-        hidden_size=sizes.hidden,
-    )
+
+    def model(cell: str = "lstm") -> Captioner:
+        return new_captioner(sizes, setup.seed, cell)
+
     steps = {
         f"captioner training step, {n} captions": lambda n=n: training_step(model(), n, sizes, setup)
         for n in sizes.batches
     }
+    of_rnn = f"captioner training step, RNN, {sizes.images} captions"
     return steps | {
+        of_rnn: lambda: training_step(model("rnn"), sizes.images, sizes, setup, name=of_rnn),
         f"captioner training step, {sizes.images} captions, NumPy": lambda: against_numpy(model(), sizes, setup),
         f"beam-{NUM_BEAMS} decoding of {sizes.images} images": lambda: beams(model(), sizes, setup),
     }
 
 
-def training_step(model: Captioner, n: int, sizes: Sizes, setup: Setup) -> Program:
+def new_captioner(sizes: Sizes, seed: int, cell: str = "lstm") -> Captioner:
+    """A captioner of these sizes."""
+    return captioner(
+        jax.random.key(seed),
+        feature_size=sizes.features,
+        vocabulary_size=sizes.words,
+        embed_size=sizes.embed,
+        hidden_size=sizes.hidden,
+        cell=cell,
+    )
+
+
+def training_step(model: Captioner, n: int, sizes: Sizes, setup: Setup, *, name: str | None = None) -> Program:
     """A step of Adam, beside PyTorch's; compared are the changes of all weights."""
     features, captions = batch(n, sizes, setup.seed)
-    call, seconds = adam_step(model, features, captions)
+    name = name or f"captioner training step, {n} captions"
+    call, seconds = adam_step(caption_loss, model, features, captions)
     calls: dict[str, Callable[[], Any]] = {"ours": call}
-    name = f"captioner training step, {n} captions"
     if setup.peers:
         from experiments import peers_captioning  # noqa: PLC0415 - PyTorch is an extra
 
         before, after = torch_weights(model), torch_weights(call()[0])
-        forms = peers_captioning.training_steps(
-            before,
-            np.asarray(features),
-            np.asarray(captions),
-            learning_rate=LEARNING_RATE,
-            compile=setup.compile,
+        calls |= beside_torch(
+            name, lambda: peers_captioning.CaptionerNet(before), before, after, (features, captions), setup
         )
-        for form, (theirs, net) in forms.items():
-            theirs()
-            found = {name: tensor.numpy() for name, tensor in net.state_dict().items() if name in after}
-            # PyTorch's LSTM has its bias twice, and moves both.
-            require_same(name, form, _moved(before, after), _moved(before, found))
-            calls[form] = theirs
-    return Program(name, calls, seconds, Costs(3 * forward_operations(model, *captions.shape)))
+    costs = training_costs(forward_products(model, *captions.shape), n_parameters(model))
+    return Program(name, calls, seconds, costs)
+
+
+def beside_torch(
+    name: str,
+    net_of: Callable[[], Any],
+    before: dict[str, np.ndarray],
+    after: dict[str, np.ndarray],
+    arguments: tuple[Array, Array],
+    setup: Setup,
+) -> dict[str, Callable[[], Any]]:
+    """PyTorch's forms of a training step, each compared with ours by the changes of all weights.
+
+    Args:
+        name: of the row.
+        net_of: see `peers_captioning.training_steps`.
+        before: the weights by PyTorch's names.
+        after: those after a step of ours.
+        arguments: features and captions.
+        setup: whether to compile.
+
+    Raises:
+        FloatingPointError: if a form does something else.
+    """
+    from experiments import peers_captioning  # noqa: PLC0415 - PyTorch is an extra
+
+    features, captions = map(np.asarray, arguments)
+    forms = peers_captioning.training_steps(
+        net_of, features, captions, learning_rate=LEARNING_RATE, compile=setup.compile
+    )
+    calls = dict[str, Callable[[], Any]]()
+    for form, (theirs, net) in forms.items():
+        theirs()
+        found = {name: tensor.numpy() for name, tensor in net.state_dict().items() if name in after}
+        require_same(name, form, moved(before, after), moved(before, found))
+        calls[form] = theirs
+    return calls
 
 
 def against_numpy(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
     """The same step, beside one of the NumPy reference, which uses all cores in its products."""
     features, captions = batch(sizes.images, sizes, setup.seed)
-    call, seconds = adam_step(model, features, captions)
+    call, seconds = adam_step(caption_loss, model, features, captions)
     before = {name: np.asarray(array) for name, array in named(model).items()}
     weights = {name: array.copy() for name, array in before.items()}
     reference = numpy_step(weights, np.asarray(features), np.asarray(captions))
     after = {name: np.asarray(array) for name, array in named(call()[0]).items()}
     reference()
     name = f"captioner training step, {sizes.images} captions, NumPy"
-    require_same(name, "NumPy reference", _moved(before, after), _moved(before, weights))
-    operations = 3 * forward_operations(model, *captions.shape)
-    return Program(name, {"ours": call, "NumPy reference": reference}, seconds, Costs(operations))
+    require_same(name, "NumPy reference", moved(before, after), moved(before, weights))
+    costs = training_costs(forward_products(model, *captions.shape), n_parameters(model))
+    return Program(name, {"ours": call, "NumPy reference": reference}, seconds, costs)
 
 
-def adam_step(model: Captioner, features: Array, captions: Array) -> tuple[Callable[[], Any], Compiling]:
-    """Our step of Adam as a program, and the seconds that compiling took."""
+def adam_step(loss_fn: Callable[..., Any], model: Any, *arguments: Any) -> tuple[Callable[[], Any], Compiling]:
+    """Our step of Adam as a program, and the seconds that compiling took; the loss takes model and arguments."""
     optimizer = optax.adam(LEARNING_RATE)
 
-    def step(trained: tuple[Captioner, Any], features: Array, captions: Array) -> tuple[Captioner, Any]:
+    def step(trained: tuple[Any, Any], *arguments: Any) -> tuple[Any, Any]:
         model, state = trained
-        gradients = jax.grad(caption_loss)(model, features, captions)
+        gradients = jax.grad(loss_fn)(model, *arguments)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
             updates, state = optimizer.update(gradients, state, model)
-        return optax.apply_updates(model, updates), state  # type: ignore[return-value]
+        return optax.apply_updates(model, updates), state
 
-    return compiled_step(step, (model, optimizer.init(model)), features, captions)
+    return compiled_step(step, (model, optimizer.init(model)), *arguments)
 
 
 def numpy_step(
@@ -165,8 +202,8 @@ def beams(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
 
     name = f"beam-{NUM_BEAMS} decoding of {sizes.images} images"
     require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
-    operations = forward_operations(model, sizes.images * NUM_BEAMS, sizes.max_length, words_once=False)
-    return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, Costs(operations))
+    products = forward_products(model, sizes.images * NUM_BEAMS, sizes.max_length, one_by_one=True)
+    return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, costs_of(products))
 
 
 def batch(n: int, sizes: Sizes, seed: int) -> tuple[Float[Array, "n d"], Int[Array, "n t"]]:
@@ -186,22 +223,30 @@ def batch(n: int, sizes: Sizes, seed: int) -> tuple[Float[Array, "n d"], Int[Arr
     return jnp.asarray(generator.normal(size=(n, sizes.features)), jnp.float32), jnp.asarray(captions)
 
 
-def forward_operations(model: Captioner, n: int, max_length: int, *, words_once: bool = True) -> float:
-    """Of the products of matrices, counted by hand: the compiler counts a loop's body once.
+def forward_products(model: Captioner, n: int, max_length: int, *, one_by_one: bool = False) -> list[Product]:
+    """The products of matrices of a forward pass: the compiler counts a loop's body once.
 
     Args:
         model: gives the sizes.
         n: captions.
         max_length: T, of which T - 1 are read.
-        words_once: whether each word's vector goes through the cell's input weights at most once.
+        one_by_one: whether words are decoded one after the other. Otherwise all that the loop does not need is one
+            product, and each word's vector goes through the cell's input weights at most once.
 
     Returns:
-        Floating-point operations of a forward pass; a gradient takes three times as many.
+        All of them.
     """
     (features, hidden), (words, size), (_, gates) = model.W_proj.shape, model.W_embed.shape, model.recurrent.Wx.shape
-    read = n * (max_length - 1)
-    projected = min(read, words) if words_once else read
-    return 2.0 * (n * features * hidden + projected * size * gates + read * hidden * (gates + words))
+    steps = max_length - 1
+    loop = [Product(n, features, hidden, given=True), Product(n, hidden, gates, times=steps)]
+    if one_by_one:
+        return [*loop, Product(n, size, gates, times=steps), Product(n, hidden, words, times=steps)]
+    return [*loop, Product(min(n * steps, words), size, gates), Product(n * steps, hidden, words)]
+
+
+def n_parameters(model: Any) -> int:
+    """How many numbers are trained."""
+    return sum(leaf.size for leaf in jax.tree.leaves(model))
 
 
 def named(model: Captioner) -> dict[str, Array]:
@@ -213,12 +258,14 @@ def named(model: Captioner) -> dict[str, Array]:
 def torch_weights(model: Captioner) -> dict[str, np.ndarray]:
     """The weights under the names of `peers_captioning.CaptionerNet`."""
     weights = {"proj.weight": model.W_proj.T, "proj.bias": model.b_proj, "embed.weight": model.W_embed}
+    convert = rnn_to_torch if model.cell == "rnn" else lstm_to_torch
+    of_cell = convert(model.recurrent)  # type: ignore[arg-type]
     weights |= {"vocab.weight": model.W_vocab.T, "vocab.bias": model.b_vocab}
-    weights |= {f"lstm.{name}": array for name, array in lstm_to_torch(model.recurrent).items()}  # type: ignore[arg-type]
+    weights |= {f"recurrent.{name}": array for name, array in of_cell.items()}
     return {name: np.asarray(array) for name, array in weights.items()}
 
 
-def _moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> np.ndarray:
-    """The change of all weights, end to end, of the LSTM's two biases the first."""
-    names = [name for name in before if name != "lstm.bias_hh_l0"]
+def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> np.ndarray:
+    """The change of all weights, end to end, of a cell's two biases the first: PyTorch has it twice, and moves both."""
+    names = [name for name in before if "bias_hh" not in name]
     return np.concatenate([(after[name] - before[name]).ravel() for name in names])

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from experiments import (
+    benchmark_attention,
     benchmark_captioning,
     benchmark_data,
     benchmark_gan,
     benchmark_looking,
     benchmark_metrics,
+    benchmark_self_critical,
     benchmark_style,
 )
 from experiments.benchmark_program import Programs, Setup
@@ -17,6 +19,8 @@ ROOMS = (
     benchmark_looking,
     benchmark_style,
     benchmark_captioning,
+    benchmark_attention,
+    benchmark_self_critical,
     benchmark_gan,
     benchmark_metrics,
     benchmark_data,

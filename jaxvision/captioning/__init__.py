@@ -1,13 +1,25 @@
 """From an image to a sentence: words as integers, the captioner, the loss of a caption, and decoding.
 
-A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))`, such as a captioner's `step`.
+A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))`, such as a captioner's `step`; so
+does self-critical training, which learns from rewards of what was said.
 """
 
+from jaxvision.captioning.attention import (
+    AttentionCaptioner,
+    AttentionCarry,
+    Grid,
+    attention_captioner,
+    attention_loss,
+    doubly_stochastic,
+)
 from jaxvision.captioning.beam import BeamDecoded, beam_search
 from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.losses import temporal_softmax_loss
+from jaxvision.captioning.rewards import RewardFn, caption_lengths, cider_reward
 from jaxvision.captioning.sampling import sample
+from jaxvision.captioning.self_critical import Attempts, CaptionModel, attempt, policy_gradient_loss, self_critical_loss
+from jaxvision.captioning.steps import OfImages
 from jaxvision.captioning.vocabulary import END, NULL, START, UNK, Vocabulary
 
 __all__ = [
@@ -16,15 +28,30 @@ __all__ = [
     "NULL",
     "START",
     "UNK",
+    "Attempts",
+    "AttentionCaptioner",
+    "AttentionCarry",
     "BeamDecoded",
+    "CaptionModel",
     "Captioner",
     "Decoded",
+    "Grid",
+    "OfImages",
+    "RewardFn",
     "Vocabulary",
+    "attempt",
+    "attention_captioner",
+    "attention_loss",
     "beam_search",
+    "caption_lengths",
     "caption_loss",
     "captioner",
+    "cider_reward",
+    "doubly_stochastic",
     "greedy",
     "log_prob",
+    "policy_gradient_loss",
     "sample",
+    "self_critical_loss",
     "temporal_softmax_loss",
 ]

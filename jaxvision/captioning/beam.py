@@ -29,7 +29,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxvision.captioning.decoding import NEVER_CHOSEN
-from jaxvision.captioning.steps import Sizes, Words, check_step, log_softmax, may_be_chosen
+from jaxvision.captioning.steps import Sizes, Words, check_step, log_softmax, may_be_chosen, of_captions
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
 from jaxvision.pixels import pytree_function
@@ -66,7 +66,7 @@ class _Ended(NamedTuple):
 
 class _State(NamedTuple):
     position: Array
-    carry: Any  # leaves (N B, ...)
+    carry: Any  # leaves (N B, ...), of images (N, ...)
     last: Array  # (N, B)
     living: _Living
     ended: _Ended
@@ -163,7 +163,7 @@ def _beam_search(
         living = jnp.where((hope <= ended.scores[:, -1])[:, None], -jnp.inf, living)
 
         row = (jnp.arange(n, dtype=parent.dtype)[:, None] * num_beams + parent).reshape(-1)  # (N B,)
-        carry = jax.tree.map(lambda leaf: leaf[row], carry)
+        carry = of_captions(lambda leaf: leaf[row], carry)
         return _State(state.position + 1, carry, word, _Living(tokens, living), ended)
 
     return _best_first(jax.lax.while_loop(any_lives, body, begin), divisors[-1], words)
@@ -176,7 +176,7 @@ def _begin(carry: Any, sizes: Sizes, num_beams: int, words: Words, max_length: i
     none = jnp.full((n, num_beams), -jnp.inf, dtype)
     return _State(
         position=jnp.zeros((), jnp.int32),
-        carry=jax.tree.map(lambda leaf: jnp.repeat(leaf, num_beams, axis=0), carry),
+        carry=of_captions(lambda leaf: jnp.repeat(leaf, num_beams, axis=0), carry),
         last=jnp.full((n, num_beams), words.start, jnp.int32),
         living=_Living(tokens, none.at[:, 0].set(0.0)),
         ended=_Ended(tokens, none, none),

@@ -167,7 +167,7 @@ def captioner(
 
 def caption_loss(
     model: Callable[[Array, Array], Array],
-    features: Float[Array, "n d"],
+    features: Float[Array, "n *d"],
     captions: Int[Array, "n t"],
     *,
     null: int | Int[Array, ""] = NULL,
@@ -178,8 +178,8 @@ def caption_loss(
     $$ L = -\frac1N \sum_n \sum_{t=1}^{T-1} [y_{n,t+1} \neq \mathrm{null}] \log p(y_{n,t+1} | f_n, y_{n,1 \dots t}) $$
 
     Args:
-        model: `(features, tokens) -> logits (N, T, V)`, such as a `Captioner`.
-        features: `(N, D)`, of the images.
+        model: `(features, tokens) -> logits (N, T, V)`, such as a `Captioner` or an `AttentionCaptioner`.
+        features: of the images, `(N, D)` or whatever the model takes.
         captions: `(N, T)`: START, words, END, and NULL up to the length, as `Vocabulary.encode` gives them. The first
             T - 1 are read, the last T - 1 predicted.
         null: the word that fills short captions; it is not to be predicted.

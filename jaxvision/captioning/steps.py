@@ -1,6 +1,7 @@
 """What decoding asks of a step: any function `(carry, tokens (N,)) -> (carry, logits (N, V))`."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,25 @@ from jaxtyping import Array, Bool, Float
 
 from jaxvision.errors import InputError
 from jaxvision.signatures import StepFn
+
+Values = TypeVar("Values")
+
+
+class OfImages(NamedTuple, Generic[Values]):
+    """Marks what a carry holds of each image and no step changes, such as the cells that an attention looks at.
+
+    Where an image has several captions, as in a beam search, each has a row in the rest of the carry, side by side;
+    this stays as it is, one row for each image.
+
+    Attributes:
+        values: a pytree whose leaves have one row for each image.
+
+    Example:
+        >>> OfImages(jnp.zeros((2, 49, 512))).values.shape
+        (2, 49, 512)
+    """
+
+    values: Values
 
 
 class Words(NamedTuple):
@@ -46,7 +66,7 @@ def check_step(step: StepFn, carry: Any, words: Words, max_length: int) -> Sizes
 
     Args:
         step: a pytree, see `pixels.pytree_function`; it is traced, not run.
-        carry: a pytree whose leaves have the leading axis N.
+        carry: a pytree whose leaves have the leading axis N, those in `OfImages` one that divides it.
         words: the words with a meaning of their own.
         max_length: words at most.
 
@@ -74,6 +94,27 @@ def check_step(step: StepFn, carry: Any, words: Words, max_length: int) -> Sizes
     if len(set(words.forbidden)) == n_words:
         raise InputError(f"forbidden holds all {n_words} words: leave one that can be chosen")
     return Sizes(n, n_words, jax.eval_shape(log_softmax, logits).dtype)
+
+
+def of_captions(function: Callable[[Array], Array], carry: Any) -> Any:
+    """The carry with a function applied to all that has a row for each caption; `OfImages` stays as it is.
+
+    Args:
+        function: of an array `(M, ...)`.
+        carry: a pytree.
+
+    Returns:
+        A pytree of the same structure.
+
+    Example:
+        >>> of_captions(lambda leaf: leaf[1:], (jnp.arange(2), OfImages(jnp.arange(2))))
+        (Array([1], dtype=int32), OfImages(values=Array([0, 1], dtype=int32)))
+    """
+    return jax.tree.map(
+        lambda node: node if isinstance(node, OfImages) else function(node),
+        carry,
+        is_leaf=lambda node: isinstance(node, OfImages),
+    )
 
 
 def log_softmax(logits: Float[Array, "n v"]) -> Float[Array, "n v"]:
@@ -112,7 +153,8 @@ def may_be_chosen(n_words: int, words: Words) -> Bool[np.ndarray, "1 v"]:
 
 
 def _count_rows(carry: Any) -> int:
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(carry)]
+    nodes = jax.tree.leaves(carry, is_leaf=lambda node: isinstance(node, OfImages))
+    shapes = [np.shape(leaf) for leaf in nodes if not isinstance(leaf, OfImages)]
     if not shapes:
         raise InputError(
             "carry must hold an array with one row for each caption, got no array: "
@@ -121,7 +163,12 @@ def _count_rows(carry: Any) -> int:
     if any(shape[:1] != shapes[0][:1] or not shape for shape in shapes):
         listed = ", ".join(map(str, dict.fromkeys(shapes)))
         raise InputError(f"every array of carry must have one row for each caption, shape (N, ...), got {listed}")
-    return shapes[0][0]
+    n = shapes[0][0]
+    images = [np.shape(leaf) for node in nodes if isinstance(node, OfImages) for leaf in jax.tree.leaves(node)]
+    if any(not shape or shape[0] == 0 or n % shape[0] for shape in images):
+        listed = ", ".join(map(str, dict.fromkeys(images)))
+        raise InputError(f"{n} captions must be equally many of each image, got arrays of images {listed}")
+    return n
 
 
 def _check_result(step: StepFn, carry: Any, n: int) -> jax.ShapeDtypeStruct:

@@ -1,9 +1,13 @@
 """Recurrent cells and their scans, equations only: one step, or whole sequences with masks and a fast gradient.
 
+Soft attention, and an LSTM that attends to a grid of cells, stand beside them.
+
 A cell is `step(params, state, x) -> state` and `sequence(params, x, state) -> (states, last state)`; parameters are
 plain pytrees.
 """
 
+from jaxvision.recurrent.attention import Attended, AttentionParams, attention_keys, attention_params, soft_attention
+from jaxvision.recurrent.attentive_lstm import attentive_lstm, attentive_lstm_step
 from jaxvision.recurrent.conversion import (
     gru_from_flax,
     gru_from_torch,
@@ -24,9 +28,15 @@ from jaxvision.recurrent.parameters import GRUParams, RecurrentParams, gru_param
 from jaxvision.recurrent.rnn import rnn, rnn_step
 
 __all__ = [
+    "Attended",
+    "AttentionParams",
     "GRUParams",
     "LSTMState",
     "RecurrentParams",
+    "attention_keys",
+    "attention_params",
+    "attentive_lstm",
+    "attentive_lstm_step",
     "gru",
     "gru_from_flax",
     "gru_from_torch",
@@ -48,4 +58,5 @@ __all__ = [
     "rnn_step",
     "rnn_to_flax",
     "rnn_to_torch",
+    "soft_attention",
 ]

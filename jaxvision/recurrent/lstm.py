@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxvision.recurrent.lstm_cell import cell_gradient, gates_of, memory, once, split
 from jaxvision.recurrent.parameters import RecurrentParams
 from jaxvision.recurrent.sequence import Inputs, check_sequence, keep, outer_sum, over_sequence, project
 
@@ -46,9 +47,9 @@ def lstm_step(params: RecurrentParams, state: LSTMState, x: Float[Array, "n d"])
         Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9, 1997. Gers, Schmidhuber and
         Cummins, "Learning to forget", Neural Computation 12, 2000: the forget gate.
     """
-    gates = _gates(x @ params.Wx + state.h @ params.Wh + params.b[None])
-    c = _memory(gates, state.c)
-    return LSTMState(_split(gates)[2] * jnp.tanh(c), c)
+    gates = gates_of(x @ params.Wx + state.h @ params.Wh + params.b[None])
+    c = memory(gates, state.c)
+    return LSTMState(split(gates)[2] * jnp.tanh(c), c)
 
 
 def lstm(
@@ -143,14 +144,11 @@ def _states_backward(
     dstates, dc_last = derivatives
 
     def step(after: LSTMState, inputs: tuple[Array, Array, Array, Array | None]) -> tuple[LSTMState, Array]:
-        dh_above, gates, memory, mask = inputs
-        i, f, o, g = _split(gates)  # (N, H) each
-        dh, tanh_c = _once((after.h + dh_above, jnp.tanh(_memory(gates, memory))))
-        dc = _once(after.c + dh * o * (1 - tanh_c**2))
-        di, df, do, dg = dc * g, dc * memory, dh * tanh_c, dc * i
-        da = jnp.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)], axis=1)
-        da = _once(keep(mask, da, jnp.zeros_like(da)))  # (N, 4H)
-        return LSTMState(keep(mask, da @ Wh.T, dh), keep(mask, dc * f, after.c)), da
+        dh_above, gates, c, mask = inputs
+        dh = once(after.h + dh_above)
+        da, dc = cell_gradient(gates, c, dh, after.c)
+        da = once(keep(mask, da, jnp.zeros_like(da)))  # (N, 4H)
+        return LSTMState(keep(mask, da @ Wh.T, dh), keep(mask, dc, after.c)), da
 
     after_last = LSTMState(jnp.zeros_like(h0), dc_last)
     first, da = jax.lax.scan(step, after_last, (dstates, gates, memories, mask), reverse=True)  # (T, N, 4H)
@@ -162,25 +160,10 @@ _states.defvjp(_states_forward, _states_backward)
 
 
 def _next(projected: Array, mask: Array | None, Wh: Array, state: LSTMState) -> tuple[Array, LSTMState]:
-    gates = _once(_gates(projected + state.h @ Wh))  # (N, 4H)
-    c = _once(_memory(gates, state.c))
-    h = _split(gates)[2] * jnp.tanh(c)
+    gates = once(gates_of(projected + state.h @ Wh))  # (N, 4H)
+    c = once(memory(gates, state.c))
+    h = split(gates)[2] * jnp.tanh(c)
     return gates, LSTMState(keep(mask, h, state.h), keep(mask, c, state.c))
-
-
-def _gates(a: Array) -> Array:
-    """The logistic function for i, f and o, tanh for g: all of them one tanh, as sigma(a) = tanh(a / 2) / 2 + 1 / 2."""
-    scale = jnp.where(jnp.arange(a.shape[1]) < a.shape[1] // 4 * 3, 0.5, 1.0).astype(a.dtype)[None]
-    return jnp.tanh(a * scale) * scale + (1 - scale)
-
-
-def _split(gates: Array) -> list[Array]:
-    return jnp.split(gates, 4, axis=1)
-
-
-def _memory(gates: Array, c: Array) -> Array:
-    i, f, _, g = _split(gates)
-    return f * c + i * g
 
 
 def _take(stack: Array, t: Array) -> Array:
@@ -189,8 +172,3 @@ def _take(stack: Array, t: Array) -> Array:
 
 def _put(stack: Array, value: Array, t: Array) -> Array:
     return jax.lax.dynamic_update_index_in_dim(stack, value, t, axis=0)
-
-
-def _once(values: Any) -> Any:
-    """Computed once: without it the compiler repeats an exponential for each expression that reads its result."""
-    return jax.lax.optimization_barrier(values)

@@ -5,6 +5,7 @@ from jaxvision.metrics.captions.checks import Words, check_words
 from jaxvision.metrics.captions.cider import CiderD, DocumentFrequency, cider_d, document_frequency
 from jaxvision.metrics.captions.evaluation import CorpusScores, Evaluation, ImageScores, evaluate
 from jaxvision.metrics.captions.rouge import RougeL, rouge_l
+from jaxvision.metrics.captions.token_cider import NgramWeights, ngram_weights, token_cider_d
 from jaxvision.metrics.captions.tokenizer import ptb_tokenize
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "DocumentFrequency",
     "Evaluation",
     "ImageScores",
+    "NgramWeights",
     "RougeL",
     "Words",
     "add_one_smoothing",
@@ -23,6 +25,8 @@ __all__ = [
     "coco_smoothing",
     "document_frequency",
     "evaluate",
+    "ngram_weights",
     "ptb_tokenize",
     "rouge_l",
+    "token_cider_d",
 ]
