@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from experiments import (
     benchmark_attention,
+    benchmark_attribution,
     benchmark_captioning,
     benchmark_data,
     benchmark_gan,
@@ -17,6 +18,7 @@ from jaxvision.errors import InputError
 
 ROOMS = (
     benchmark_looking,
+    benchmark_attribution,
     benchmark_style,
     benchmark_captioning,
     benchmark_attention,

@@ -1,5 +1,41 @@
 """Which pixels fool: images that a classifier takes for something else."""
 
+from jaxvision.adversarial.ascent import l1_ascent, l2_ascent, linf_ascent
+from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
 from jaxvision.adversarial.fooling import FoolingResult, fooling_image, fooling_problem
+from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss
+from jaxvision.adversarial.norms import L1, L2, LINF, Norm
+from jaxvision.adversarial.pgd import AttackResult, fgsm, pgd
+from jaxvision.adversarial.projections import l1_projection, l2_projection, linf_projection
+from jaxvision.adversarial.samples import l1_sample, l2_sample, linf_sample
+from jaxvision.adversarial.sizes import l1_size, l2_size, linf_size
 
-__all__ = ["FoolingResult", "fooling_image", "fooling_problem"]
+__all__ = [
+    "L1",
+    "L2",
+    "LINF",
+    "AttackResult",
+    "DeepFoolResult",
+    "FoolingResult",
+    "Norm",
+    "cross_entropy_loss",
+    "deepfool",
+    "dlr_loss",
+    "fgsm",
+    "fooling_image",
+    "fooling_problem",
+    "l1_ascent",
+    "l1_projection",
+    "l1_sample",
+    "l1_size",
+    "l2_ascent",
+    "l2_projection",
+    "l2_sample",
+    "l2_size",
+    "linf_ascent",
+    "linf_projection",
+    "linf_sample",
+    "linf_size",
+    "margin_loss",
+    "pgd",
+]

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, pytree_function, target_logit
+from jaxvision.attribution.gradients import logit_gradient
+from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, pytree_function
 from jaxvision.signatures import LogitsFn
 
 
@@ -47,8 +48,6 @@ def _saliency_map(
     logits_fn: LogitsFn, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Float[Array, "n h w"]:
     def strongest(images: Array, labels: Array) -> Array:
-        scores, pull_back = jax.vjp(lambda x: target_logit(logits_fn(x), labels), images)
-        (gradient,) = pull_back(jnp.ones_like(scores))  # (n, H, W, C): image i alone moves score i
-        return jnp.max(jnp.abs(gradient), axis=-1)
+        return jnp.max(jnp.abs(logit_gradient(logits_fn, images, labels)), axis=-1)
 
     return in_chunks(strongest, images, labels)

@@ -13,8 +13,16 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from jaxvision.adversarial import fooling_image, fooling_problem
-from jaxvision.attribution import saliency_map, xgrad_cam
+from jaxvision.adversarial import L1, L2, deepfool, fgsm, fooling_image, fooling_problem, margin_loss, pgd
+from jaxvision.attribution import (
+    expected_gradients,
+    input_x_gradient,
+    integrated_gradients,
+    saliency_map,
+    smoothgrad,
+    vargrad,
+    xgrad_cam,
+)
 from jaxvision.pixels import advance, start, start_from_noise
 from jaxvision.visualization import class_visualization, class_visualization_problem
 
@@ -58,6 +66,27 @@ def run_xgrad_cam(logits_fn, images, labels, keys):
     return {"map": xgrad_cam(logits_fn, images, labels)}
 
 
+def run_input_x_gradient(logits_fn, images, labels, keys):
+    return {"attributions": input_x_gradient(logits_fn, images, labels)}
+
+
+def run_integrated_gradients(logits_fn, images, labels, keys):
+    return integrated_gradients(logits_fn, images, labels, baseline=0.5, n_steps=N_STEPS)._asdict()
+
+
+def run_smoothgrad(logits_fn, images, labels, keys):
+    return {"gradient": smoothgrad(logits_fn, images, labels, key=keys, n_samples=N_STEPS)}
+
+
+def run_vargrad(logits_fn, images, labels, keys):
+    return {"variance": vargrad(logits_fn, images, labels, key=keys, n_samples=N_STEPS)}
+
+
+def run_expected_gradients(logits_fn, images, labels, keys):
+    baselines = np.linspace(-1, 1, 4 * np.prod(SHAPE), dtype=np.float32).reshape(4, *SHAPE)
+    return {"attributions": expected_gradients(logits_fn, images, labels, baselines, key=keys, n_samples=N_STEPS)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -72,11 +101,46 @@ def run_class_visualization(logits_fn, images, labels, keys):
     return {"images": result.images, "probability": result.probability, **trace}
 
 
+EVERYWHERE = (-1e3, 1e3)  # images of the laws are normal noise
+
+
+def run_fgsm(logits_fn, images, labels, keys):
+    return fgsm(logits_fn, images, labels, eps=0.1, bounds=EVERYWHERE)._asdict()
+
+
+def run_pgd(logits_fn, images, labels, keys):
+    return pgd(logits_fn, images, labels, eps=0.1, n_steps=N_STEPS, key=keys, bounds=EVERYWHERE)._asdict()
+
+
+def run_pgd_l2(logits_fn, images, labels, keys):
+    settings = {"norm": L2, "n_restarts": 2, "momentum": 0.5, "targeted": True, "bounds": EVERYWHERE}
+    return pgd(logits_fn, images, labels, eps=0.5, n_steps=N_STEPS, key=keys, **settings)._asdict()
+
+
+def run_pgd_l1(logits_fn, images, labels, keys):
+    settings = {"norm": L1, "loss": margin_loss, "bounds": EVERYWHERE}
+    return pgd(logits_fn, images, labels, eps=2.0, n_steps=N_STEPS, key=keys, **settings)._asdict()
+
+
+def run_deepfool(logits_fn, images, labels, keys):
+    return deepfool(logits_fn, images, n_steps=N_STEPS, n_classes=3, bounds=EVERYWHERE)._asdict()
+
+
 METHODS = [
     Method("saliency_map", run_saliency),
     Method("xgrad_cam", run_xgrad_cam),
+    Method("input_x_gradient", run_input_x_gradient),
+    Method("integrated_gradients", run_integrated_gradients),
+    Method("smoothgrad", run_smoothgrad, random=True),
+    Method("vargrad", run_vargrad, random=True),
+    Method("expected_gradients", run_expected_gradients, random=True),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
+    Method("fgsm", run_fgsm),
+    Method("pgd", run_pgd, random=True),
+    Method("pgd_l2", run_pgd_l2, random=True),
+    Method("pgd_l1", run_pgd_l1, random=True),
+    Method("deepfool", run_deepfool),
 ]
 
 
