@@ -71,12 +71,12 @@ class Task:
 
 
 TASKS = (
-    Task("integrated gradients", "LeNet", 16, 50, (16, 80, 160, 400, 800)),
-    Task("integrated gradients", "LeNet", 128, 50, (32, 64, 128, 256, 640)),
-    Task("integrated gradients", "SqueezeNet", 8, 10, (1, 2, 4, 8, 16)),
-    Task("SmoothGrad", "LeNet", 16, 25, (16, 80, 160, 400)),
-    Task("SmoothGrad", "LeNet", 128, 25, (32, 64, 128, 256, 640)),
-    Task("SmoothGrad", "SqueezeNet", 8, 10, (1, 2, 4, 8, 16)),
+    Task("integrated gradients", "LeNet", 16, 50, (80, 400)),
+    Task("integrated gradients", "LeNet", 128, 50, (64, 256)),
+    Task("integrated gradients", "SqueezeNet", 8, 10, (2, 8)),
+    Task("SmoothGrad", "LeNet", 16, 25, (80, 400)),
+    Task("SmoothGrad", "LeNet", 128, 25, (64, 256)),
+    Task("SmoothGrad", "SqueezeNet", 8, 10, (2, 8)),
 )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from experiments import (
+    benchmark_attacks,
     benchmark_attention,
     benchmark_attribution,
     benchmark_captioning,
@@ -19,6 +20,7 @@ from jaxvision.errors import InputError
 ROOMS = (
     benchmark_looking,
     benchmark_attribution,
+    benchmark_attacks,
     benchmark_style,
     benchmark_captioning,
     benchmark_attention,
