@@ -90,8 +90,12 @@ def _serve(connection: Connection, make: Callable[[Setup], Programs], setup: Set
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the asking process, which then closes this one
     if setup.peers:
         import torch  # noqa: PLC0415 - PyTorch is an extra
+        import torch._dynamo  # noqa: PLC0415
 
         torch.set_num_threads(n_cores())
+        # A program for each size, as ours has: by default it makes one for all sizes, and none after the eighth.
+        torch._dynamo.config.automatic_dynamic_shapes = False
+        torch._dynamo.config.recompile_limit = 100
     rows, programs = make(setup), dict[str, Program]()
 
     def prepare(row: str) -> Prepared:
@@ -110,7 +114,10 @@ def _serve(connection: Connection, make: Callable[[Setup], Programs], setup: Set
             return
         try:
             answer = answers[question](*arguments)
-        except Exception as error:
+        except Exception as error:  # told to the process that asked, which raises it
             error.add_note(traceback.format_exc())
             answer = error
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except OSError:  # the one that asked is no more
+            return
