@@ -9,13 +9,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
-from jaxvision.forms import chunk_size
-from jaxvision.pixels import target_logit
+from jaxvision.pixels import points_per_pass, target_logit
 from jaxvision.signatures import LogitsFn
 
-PASS = (64, 224, 224)  # a pass has the pixels of a chunk of such a batch: of two images on a CPU, see `forms`
 POINTS = (5, 2, 1)  # in a pass: 5 divides 10, 25, 50, 100 and 1,000, which then take the same memory
-MOST_WASTED = 0.1
 
 
 def logit_gradient(
@@ -80,7 +77,7 @@ def sum_over_points(
         raise InputError(f"the gradient must be taken at one point or more, got {n_points}")
     first = jax.ShapeDtypeStruct((), jnp.int32)
     shapes = jax.eval_shape(lambda k: term(k, point(k)), first)  # a gradient has the shape of its point
-    size = points_per_pass(n_points, *jax.eval_shape(point, first).shape[:3])
+    size = points_per_pass(n_points, *jax.eval_shape(point, first).shape[:3], sizes=POINTS)
 
     def add_pass(index: Int[ArrayLike, ""], total: Any) -> Any:
         ks = index * size + jnp.arange(size, dtype=jnp.int32)
@@ -94,30 +91,6 @@ def sum_over_points(
 
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     return jax.lax.fori_loop(0, -(-n_points // size), add_pass, zeros)
-
-
-def points_per_pass(n_points: int, n: int, height: int, width: int) -> int:
-    """How many points of each image go through a network at a time: as many as a pass holds and as divide the work.
-
-    What is missing in the last pass is computed and left out: a tenth of all points at most.
-
-    Args:
-        n_points: of each image.
-        n: images in the batch.
-        height: of an image.
-        width: of an image.
-
-    Returns:
-        One of `POINTS`.
-
-    Example:
-        >>> points_per_pass(50, 16, 28, 28), points_per_pass(50, 1, 224, 224), points_per_pass(7, 1, 28, 28)  # on a CPU
-        (5, 2, 1)
-    """
-    most, h, w = PASS
-    room = chunk_size(most, h, w) * h * w // max(1, n * height * width)
-    fitting = (size for size in POINTS if size <= room and -n_points % size <= MOST_WASTED * n_points)
-    return next(fitting, 1)
 
 
 def _first(terms: Float[Array, "p ..."], count: Int[ArrayLike, ""]) -> Float[Array, "p ..."]:

@@ -11,7 +11,15 @@ from jaxtyping import Array, Float, Int, Num
 
 from jaxvision.attribution.gradients import sum_over_points
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, pytree_function, target_logit
+from jaxvision.pixels import (
+    Classes,
+    check_baseline,
+    check_images,
+    check_labels,
+    in_chunks,
+    pytree_function,
+    target_logit,
+)
 from jaxvision.signatures import LogitsFn
 
 
@@ -77,7 +85,7 @@ def integrated_gradients(
     if n_steps < 1:
         raise InputError(f"n_steps must be 1 or more, got {n_steps}")
     return _integrated_gradients(
-        pytree_function(logits_fn), images, _check_baseline(baseline, images), labels, n_steps=n_steps
+        pytree_function(logits_fn), images, check_baseline(baseline, images), labels, n_steps=n_steps
     )
 
 
@@ -120,18 +128,3 @@ def gauss_legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     """
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return (1 + nodes) / 2, weights / 2
-
-
-def _check_baseline(baseline: ArrayLike | None, images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
-    """The baseline in the shape and type of the images, or one sentence saying what is wrong with it."""
-    if baseline is None:
-        return jnp.zeros_like(images)
-    array = jnp.asarray(baseline)
-    if array.ndim and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise InputError(f"baseline must be floats in the range of the images, got {array.dtype}")
-    try:
-        return jnp.broadcast_to(array.astype(images.dtype), images.shape)
-    except ValueError:
-        raise InputError(
-            f"baseline must broadcast to the images' shape {images.shape}, got shape {array.shape}"
-        ) from None

@@ -1,5 +1,6 @@
 """The pixel loop, the image operations that it and its users need, and what a classifier is to them."""
 
+from jaxvision.pixels.baseline import check_baseline
 from jaxvision.pixels.blur import gaussian_blur
 from jaxvision.pixels.chunks import in_chunks
 from jaxvision.pixels.classifier import Classes, check_images, check_labels, margin, pytree_function, target_logit
@@ -27,6 +28,7 @@ from jaxvision.pixels.normalize import (
     denormalize,
     normalize,
 )
+from jaxvision.pixels.points import Score, points_per_pass, scores_at_points, sum_over_scores, target_probability
 from jaxvision.pixels.resize import resize
 
 __all__ = [
@@ -39,8 +41,10 @@ __all__ = [
     "PixelProblem",
     "PixelResult",
     "PixelState",
+    "Score",
     "advance",
     "center_crop",
+    "check_baseline",
     "check_images",
     "check_labels",
     "clip_normalized",
@@ -56,9 +60,13 @@ __all__ = [
     "normalize",
     "normalized_gradient",
     "optimize",
+    "points_per_pass",
     "pytree_function",
     "resize",
+    "scores_at_points",
     "start",
     "start_from_noise",
+    "sum_over_scores",
     "target_logit",
+    "target_probability",
 ]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from jaxvision.attribution import integrated_gradients, smoothgrad
-from jaxvision.attribution.gradients import logit_gradient, points_per_pass, sum_over_points
+from jaxvision.attribution.gradients import POINTS, logit_gradient, sum_over_points
 from jaxvision.errors import InputError
+from jaxvision.pixels import points_per_pass
 
 IMAGES = jax.random.normal(jax.random.key(0), (3, 5, 4, 2))
 LABELS = jnp.array([1, 0, 1])
@@ -35,11 +36,11 @@ def test_a_sum_is_that_of_a_loop(n_points):
 def test_a_pass_wastes_little_and_holds_little():
     for n_points in range(1, 200):
         for n, side in [(1, 28), (16, 28), (128, 28), (1, 224), (8, 224)]:
-            size = points_per_pass(n_points, n, side, side)
+            size = points_per_pass(n_points, n, side, side, sizes=POINTS)
             computed = -(-n_points // size) * size
             assert n_points <= computed <= 1.1 * n_points
             assert size == 1 or size * n * side**2 <= 2 * 224**2
-    assert points_per_pass(50, 16, 28, 28) == 5  # as many as make a batch of some size
+    assert points_per_pass(50, 16, 28, 28, sizes=POINTS) == 5  # as many as make a batch of some size
 
 
 def test_large_images_go_in_chunks_of_the_batch():
