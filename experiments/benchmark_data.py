@@ -27,7 +27,6 @@ N_SCENES, SCENE_SIZE = 64, 64
 N_PICTURES, SIZE, BATCH = 256, 224, 64
 FILE_SIZE = (640, 480)  # of photographs as COCO has them
 N_FILES = 32  # different ones
-THREADS = 8
 WORKERS = (0, 1, 2)  # processes of a DataLoader
 
 
@@ -81,7 +80,7 @@ def read(n: int, setup: Setup, *, size: int, batch_size: int, workers: tuple[int
     pictures = Files(paths)
 
     def stream() -> Iterator[dict[str, np.ndarray]]:
-        return image_stream(pictures, batch_size=batch_size, size=size, seed=setup.seed, num_epochs=1, threads=THREADS)
+        return image_stream(pictures, batch_size=batch_size, size=size, seed=setup.seed, num_epochs=1)
 
     def ours() -> int:
         return sum(len(batch["image"]) for batch in stream())

@@ -40,8 +40,8 @@ class Config:
     """pictures in a step"""
     n_batches: int = 20
     """batches that each of the three rates is timed over"""
-    threads: int = 8
-    """that read and decode"""
+    threads: int | None = None
+    """that read and decode; none: one for each core"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/benchmark_feeding-NNN"""
 

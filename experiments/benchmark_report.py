@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import figures, large_pages
-from experiments.timing import Compiling, Timing, n_cores
+from experiments.timing import Compiling, Timing
+from jaxvision.data import n_cores
 from jaxvision.files import atomic_write
 
 SPEED = ("step", "ours, ms", "fastest other, ms", "its form", "ratio", "of peak")

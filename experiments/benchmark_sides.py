@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from experiments.benchmark_program import Program, Programs, Setup
 from experiments.peak_memory import peak_memory
-from experiments.timing import Compiling, Costs, Timer, n_cores, timer
+from experiments.timing import Compiling, Costs, Timer, timer
+from jaxvision.data import n_cores
 from jaxvision.errors import InputError
 
 

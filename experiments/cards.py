@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from experiments.timing import n_cores
+from jaxvision.data import n_cores
 from jaxvision.files import atomic_write, sha256
 
 

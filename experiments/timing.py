@@ -1,6 +1,5 @@
 """Timing of compiled steps: interleaved, warm-up apart, medians with their spread."""
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -241,8 +240,3 @@ def memory_bandwidth(*, rounds: int = 10) -> float:
     x = jnp.ones(STREAM_VALUES)
     call, _ = compiled_step(lambda a, b: a + 0.5 * b, x, x)
     return 3 * x.nbytes / float(interleaved({"triad": timer(call)}, rounds=rounds)["triad"].min())
-
-
-def n_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

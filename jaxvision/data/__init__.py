@@ -1,6 +1,7 @@
 """What the networks look at: image files in and out, sample photographs, procedural scenes, digits, clothes, CIFAR."""
 
 from jaxvision.data.cifar import CIFAR10_CLASS_NAMES, CIFAR10_FILE, cifar10
+from jaxvision.data.cores import n_cores
 from jaxvision.data.idx import read_idx
 from jaxvision.data.image_paths import IMAGE_SUFFIXES, find_images
 from jaxvision.data.image_writing import write_image
@@ -70,6 +71,7 @@ __all__ = [
     "judge",
     "largest_object",
     "mnist",
+    "n_cores",
     "read_idx",
     "read_image",
     "read_images",

@@ -131,7 +131,7 @@ def _to_rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     image.seek(0)
     image.load()
     with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about which way is up
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
         return _from_16_bits(image)
     if image.mode in ("I", "F"):
@@ -141,7 +141,7 @@ def _to_rgb(path: Path, image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_16_bits(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxvision.data.captions.extra import extra
 from jaxvision.data.captions.record import CaptionedImages
+from jaxvision.data.cores import n_cores
 from jaxvision.data.images import resize_image
 from jaxvision.errors import InputError
 from jaxvision.files import notice
@@ -22,7 +23,7 @@ def image_stream(
     size: int,
     seed: int,
     num_epochs: int | None = None,
-    threads: int = 8,
+    threads: int | None = None,
     workers: int = 0,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Batches of decoded pictures in a new random order in every epoch, read ahead of the training step.
@@ -37,7 +38,8 @@ def image_stream(
         size: side of the square images in pixels (short side resized, centre crop).
         seed: of the order.
         num_epochs: how often every picture comes; None for ever.
-        threads: how many pictures are decoded at a time.
+        threads: how many pictures are decoded at a time; as many as this process has cores if not given, since more
+            wait for Python's lock. More of them help where files come slowly.
         workers: processes to decode in, each with `threads` and a part of the pictures; 0 for none: Pillow decodes JPEG
             without Python's lock, so that threads of one process are as good for a handful of cores. With processes,
             each drops what fills no batch of its own, and the batches are others than without.
@@ -59,6 +61,7 @@ def image_stream(
     References:
         Grain, https://google-grain.readthedocs.io, which orders, reads ahead and resumes.
     """
+    threads = n_cores() if threads is None else threads
     if min(batch_size, size, threads) < 1 or workers < 0 or (num_epochs is not None and num_epochs < 1):
         raise InputError(
             f"cannot stream batches of {batch_size} at {size} pixels by {threads} threads and {workers} workers for "
