@@ -18,6 +18,7 @@ from jaxvision.attribution import (
     expected_gradients,
     input_x_gradient,
     integrated_gradients,
+    occlusion,
     saliency_map,
     smoothgrad,
     vargrad,
@@ -87,6 +88,10 @@ def run_expected_gradients(logits_fn, images, labels, keys):
     return {"attributions": expected_gradients(logits_fn, images, labels, baselines, key=keys, n_samples=N_STEPS)}
 
 
+def run_occlusion(logits_fn, images, labels, keys):
+    return {"attributions": occlusion(logits_fn, images, labels, window=3, stride=2, baseline=0.5)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -134,6 +139,7 @@ METHODS = [
     Method("smoothgrad", run_smoothgrad, random=True),
     Method("vargrad", run_vargrad, random=True),
     Method("expected_gradients", run_expected_gradients, random=True),
+    Method("occlusion", run_occlusion),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
     Method("fgsm", run_fgsm),
