@@ -130,13 +130,13 @@ def saliency_sheet(
     blocks = -(-len(photographs) // columns)
     names = ("image", "saliency", "smoothed, overlaid")
     with matplotlib.rc_context(STYLE):
-        figure, axes = _pictures(3 * blocks, columns, heading=0.32 * blocks)
+        figure, axes = pictures(3 * blocks, columns, heading=0.32 * blocks)
         for i, (photograph, values, smooth, caption) in enumerate(
             zip(photographs, maps, smoothed, captions, strict=True)
         ):
             block, column = divmod(i, columns)
             for row, picture in enumerate((photograph, heat(values), overlay(photograph, smooth))):
-                _show(axes[3 * block + row, column], picture, title=caption if row == 0 else None)
+                show(axes[3 * block + row, column], picture, title=caption if row == 0 else None)
                 if column == 0:
                     axes[3 * block + row, 0].set_ylabel(names[row])
     return figure
@@ -173,13 +173,13 @@ def fooling_sheet(
     for target, count, success in zip(targets, steps, successes, strict=True):
         titles.append(f"{short_name(target, 24)}\n{'after' if success else 'not reached in'} {count} steps")
     with matplotlib.rc_context(STYLE):
-        figure, axes = _pictures(3, 1 + len(fooled), heights=(1, 1, 0.62), heading=0.35)
+        figure, axes = pictures(3, 1 + len(fooled), heights=(1, 1, 0.62), heading=0.35)
         for column, picture in enumerate((photograph, *fooled)):
-            _show(axes[0, column], picture, title=titles[column])
+            show(axes[0, column], picture, title=titles[column])
             marked = targets[column - 1] if column else guesses[0][0][0]
             _bars(axes[2, column], guesses[column], marked, ORANGE if column else BLUE)
         for column, values in enumerate(change, start=1):
-            _show(axes[1, column], np.clip(0.5 + factor * values, 0, 1))
+            show(axes[1, column], np.clip(0.5 + factor * values, 0, 1))
         words = f"the change,\n{factor} times\nmagnified,\naround grey"
         axes[1, 0].text(0.97, 0.5, words, ha="right", va="center", color=GREY, linespacing=1.4)
     return figure
@@ -204,9 +204,9 @@ def class_sheet(images: Images, names: Sequence[str], probabilities: Sequence[fl
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     with matplotlib.rc_context(STYLE):
-        figure, axes = _pictures(rows, columns, heading=0.3 * rows)
+        figure, axes = pictures(rows, columns, heading=0.3 * rows)
         for axis, image, name, probability in zip(axes.flat, images, names, probabilities, strict=False):
-            _show(axis, image, title=f"{short_name(name)}  {percent(probability)}")
+            show(axis, image, title=f"{short_name(name)}  {percent(probability)}")
     return figure
 
 
@@ -228,19 +228,31 @@ def film_strip(
         The figure.
     """
     with matplotlib.rc_context(STYLE):
-        figure, axes = _pictures(len(names), len(steps), cell=1.3, heading=0.19 * len(names) + 0.15)
+        figure, axes = pictures(len(names), len(steps), cell=1.3, heading=0.19 * len(names) + 0.15)
         for (row, column), axis in np.ndenumerate(axes):
             title = f"step {steps[column]}" if row == 0 else None
-            _show(axis, frames[column, row], title=title)
+            show(axis, frames[column, row], title=title)
             axis.set_xlabel(percent(float(probabilities[column, row])), labelpad=2, color=GREY, fontsize=7)
             if column == 0:
                 axis.set_ylabel(textwrap.fill(short_name(names[row], 24), 14))
     return figure
 
 
-def _pictures(
+def pictures(
     rows: int, columns: int, *, heights: Sequence[float] | None = None, cell: float = CELL, heading: float = 0.0
 ) -> tuple[Figure, np.ndarray]:
+    """A figure of pictures alone, side by side: no ticks, no frames.
+
+    Args:
+        rows: of pictures.
+        columns: of pictures.
+        heights: of each row, in pictures; one if not given.
+        cell: inches a picture is wide.
+        heading: inches in all for words between them.
+
+    Returns:
+        The figure and its axes, `(rows, columns)`.
+    """
     heights = heights or [1.0] * rows
     figure = Figure(figsize=(columns * cell + 0.3, sum(heights) * cell + heading), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.04, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
@@ -251,7 +263,8 @@ def _pictures(
     return figure, axes
 
 
-def _show(axis: Axes, picture: Image, *, title: str | None = None) -> None:
+def show(axis: Axes, picture: Image, *, title: str | None = None) -> None:
+    """Puts a picture in [0, 1], grey or in colour, on its axis."""
     # A grey image has one channel; matplotlib wants two axes or three channels.
     axis.imshow(np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else np.clip(picture, 0, 1))
     if title is not None:

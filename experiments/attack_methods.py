@@ -1,0 +1,131 @@
+"""The attacks that `experiments.attack` compares, all in one form: budgets in, pictures and their fate out."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from jaxvision.adversarial import L2, LINF, deepfool, fgsm, pgd
+from jaxvision.signatures import LogitsFn
+
+NORMS = {"linf": LINF, "l2": L2}
+NormName = Literal["linf", "l2"]
+
+
+class Problem(NamedTuple):
+    """What every attack is given.
+
+    Attributes:
+        logits_fn: pictures in [0, 1] to logits; a pytree.
+        images: `(N, H, W, C)` in [0, 1].
+        labels: `(N,)`.
+        eps: `(E,)` budgets, ascending.
+        norm: of the budgets.
+        n_steps: of an iterative attack.
+        key: of random starts.
+    """
+
+    logits_fn: LogitsFn
+    images: Float[Array, "n h w c"]
+    labels: Int[Array, " n"]
+    eps: Float[Array, " e"]
+    norm: NormName
+    n_steps: int
+    key: Key[Array, ""]
+
+
+class Outcome(NamedTuple):
+    """What became of N pictures under E budgets.
+
+    Attributes:
+        images: `(E, N, H, W, C)`, the pictures of each budget; of an attack that looks for the least change, those
+            that lie within it, and the clean ones otherwise.
+        broken: `(E, N)`, whether another class than the label wins.
+        median_size: of an attack that looks for the least change: its median, infinite where most were not broken.
+    """
+
+    images: Float[np.ndarray, "e n h w c"]
+    broken: Bool[np.ndarray, "e n"]
+    median_size: float | None
+
+
+Attack = Callable[[Problem], Outcome]
+
+
+def at_budgets(call: Callable[..., tuple[Array, Array]]) -> Attack:
+    """An attack that is given a budget, run once for all budgets: each picture comes once for each.
+
+    Args:
+        call: `(problem, images, labels, eps, key) -> (images, success)`, with one budget and key for each picture.
+    """
+
+    def attack(problem: Problem) -> Outcome:
+        n, e = len(problem.images), len(problem.eps)
+        images, labels = jnp.tile(problem.images, (e, 1, 1, 1)), jnp.tile(problem.labels, e)
+        keys = jnp.tile(jax.vmap(jax.random.fold_in, (None, 0))(problem.key, jnp.arange(n)), e)
+        found, success = call(problem, images, labels, jnp.repeat(problem.eps, n), keys)
+        return Outcome(np.asarray(found).reshape(e, *problem.images.shape), np.asarray(success).reshape(e, n), None)
+
+    return attack
+
+
+def by_size(call: Callable[[Problem], tuple[Array, Array, Array]]) -> Attack:
+    """An attack that looks for the least change: one run answers for every budget.
+
+    Args:
+        call: `problem -> (images, success, size)`.
+    """
+
+    def attack(problem: Problem) -> Outcome:
+        images, success, size = (np.asarray(x) for x in call(problem))
+        sizes = np.where(success, size, np.inf)
+        broken = sizes[None] <= np.asarray(problem.eps)[:, None]
+        pictures = np.where(broken[..., None, None, None], images[None], np.asarray(problem.images)[None])
+        return Outcome(pictures, broken, float(np.median(sizes)))
+
+    return attack
+
+
+def _fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = fgsm(problem.logits_fn, images, labels, eps=eps, norm=NORMS[problem.norm])
+    return found.images, found.success
+
+
+def _mi_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = pgd(
+        problem.logits_fn,
+        images,
+        labels,
+        eps=eps,
+        step_size=eps / problem.n_steps,
+        n_steps=problem.n_steps,
+        norm=NORMS[problem.norm],
+        random_start=False,
+        momentum=1.0,
+        keep_best=False,
+    )
+    return found.images, found.success
+
+
+def _pgd(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = pgd(problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_steps, norm=NORMS[problem.norm], key=keys)
+    return found.images, found.success
+
+
+def _deepfool(problem: Problem) -> tuple[Array, Array, Array]:
+    found = deepfool(problem.logits_fn, problem.images, n_steps=problem.n_steps)
+    return found.images, found.success, found.size
+
+
+AttackName = Literal["fgsm", "mi_fgsm", "pgd", "deepfool"]
+
+ATTACKS: Mapping[str, Attack] = {
+    "fgsm": at_budgets(_fgsm),
+    "mi_fgsm": at_budgets(_mi_fgsm),
+    "pgd": at_budgets(_pgd),
+    "deepfool": by_size(_deepfool),
+}
+ONLY_L2: frozenset[str] = frozenset({"deepfool"})
