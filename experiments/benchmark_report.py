@@ -3,13 +3,16 @@
 import importlib.metadata
 import importlib.util
 import platform
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -142,29 +145,36 @@ def write_table(path: Path, rows: Sequence[Row], machine: Machine) -> None:
         stream.write(f"{_caption(rows, machine)}.\n")
 
 
+@rc_context(figures.STYLE)
 def save_plot(rows: Sequence[Row], path: Path, machine: Machine) -> Path:
-    """Draws our time and every form's, relative to the peers' fastest; or our own times where no row has a peer."""
+    """Draws our time and every form's, relative to the fastest, which is named; or ours where no row has a peer."""
     rows = [row for row in rows if row.peers] or rows
-    figure = Figure(figsize=(7, 0.7 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(8, 1.0 + 0.24 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     positions = np.arange(len(rows))[::-1]
     for row, y in zip(rows, positions, strict=True):
         unit = fastest(row)[1].median if row.peers else 1e-3
         for name, timing in row.peers.items():
-            axes.plot(timing.median / unit, y, "o", color=figures.ORANGE, ms=5, alpha=0.9)
-            if timing.median / unit > 1.02:
-                axes.annotate(name, (timing.median / unit, y), (0, 5), textcoords="offset points", ha="center", size=5)
+            is_fastest = name == fastest(row)[0]
+            axes.plot(timing.median / unit, y, "o", color=figures.ORANGE, ms=5, alpha=1.0 if is_fastest else 0.45)
+            if is_fastest:
+                right = axes.get_yaxis_transform()  # named at the edge: names on the dots would cover each other
+                axes.text(1.01, y, name, transform=right, va="center", size=6, color=figures.GREY)
         low, median, high = (x / unit for x in (row.ours.low, row.ours.median, row.ours.high))
         axes.plot([low, high], [y, y], "-", color=figures.BLUE, lw=2)
         axes.plot(median, y, "D", color=figures.BLUE, ms=6)
     axes.set_yticks(positions, [row.name for row in rows])
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xscale("log")
+    for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        ticks(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.tick_params(axis="x", which="both", labelsize=7)
     if rows[0].peers:
         axes.axvline(1, color=figures.RULE, lw=1, zorder=0)
         axes.set_xlabel("time, relative to the fastest other form (blue: ours, orange: theirs)")
     else:
         axes.set_xlabel("milliseconds")
-    axes.set_title(str(machine), loc="left", size=7, color=figures.GREY)
+    figure.suptitle(textwrap.fill(str(machine), 130), x=0.01, ha="left", fontsize=6.5, color=figures.GREY)
     return figures.save(figure, path)
 
 
