@@ -1,5 +1,5 @@
-"""How good outputs are: of captions, and of generated images."""
+"""How good outputs are: of captions, of generated images, and of attribution maps."""
 
-from jaxvision.metrics import captions, generative
+from jaxvision.metrics import captions, faithfulness, generative
 
-__all__ = ["captions", "generative"]
+__all__ = ["captions", "faithfulness", "generative"]
