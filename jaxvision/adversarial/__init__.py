@@ -1,14 +1,16 @@
 """Which pixels fool: images that a classifier takes for something else."""
 
+from jaxvision.adversarial.apgd import apgd, apgd_targeted
 from jaxvision.adversarial.ascent import l1_ascent, l2_ascent, linf_ascent
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
 from jaxvision.adversarial.fooling import FoolingResult, fooling_image, fooling_problem
-from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss
+from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss, targeted_dlr_loss
 from jaxvision.adversarial.norms import L1, L2, LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult, fgsm, pgd
 from jaxvision.adversarial.projections import l1_projection, l2_projection, linf_projection
 from jaxvision.adversarial.samples import l1_sample, l2_sample, linf_sample
 from jaxvision.adversarial.sizes import l1_size, l2_size, linf_size
+from jaxvision.adversarial.square import square
 
 __all__ = [
     "L1",
@@ -18,6 +20,8 @@ __all__ = [
     "DeepFoolResult",
     "FoolingResult",
     "Norm",
+    "apgd",
+    "apgd_targeted",
     "cross_entropy_loss",
     "deepfool",
     "dlr_loss",
@@ -38,4 +42,6 @@ __all__ = [
     "linf_size",
     "margin_loss",
     "pgd",
+    "square",
+    "targeted_dlr_loss",
 ]

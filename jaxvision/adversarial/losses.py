@@ -92,3 +92,36 @@ def dlr_loss(logits: Float[Array, "n k"], labels: Int[Array, " n"]) -> Float[Arr
     top = jax.lax.top_k(logits, 3)[0]
     spread = jnp.max(top, axis=1) - jnp.min(top, axis=1)
     return margin_loss(logits, labels) / jnp.where(spread > 0, spread, 1)
+
+
+def targeted_dlr_loss(
+    logits: Float[Array, "n k"], labels: Int[Array, " n"], targets: Int[Array, " n"]
+) -> Float[Array, " n"]:
+    r"""How far a target leads the label, as a ratio of differences of logits: no scale or shift changes it.
+
+    $$ L = -\frac{s_y - s_t}{s_{\pi_1} - (s_{\pi_3} + s_{\pi_4}) / 2}, \qquad s_{\pi_1} \ge s_{\pi_2} \ge \dots $$
+
+    Args:
+        logits: `(N, K)`, at least 4 classes.
+        labels: `(N,)`, class indices in `[0, K)`.
+        targets: `(N,)`, class indices in `[0, K)`.
+
+    Returns:
+        `(N,)`, positive where the target leads the label.
+
+    Raises:
+        InputError: if there are fewer than 4 classes.
+
+    Example:
+        >>> targeted_dlr_loss(jnp.array([[1.0, 5.0, 4.0, 3.0]]), jnp.array([1]), jnp.array([2])).round(4)
+        Array([-0.3333], dtype=float32)
+
+    References:
+        Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free
+        attacks", https://arxiv.org/abs/2003.01690, 2020, equation 7.
+    """
+    if logits.shape[1] < 4:
+        raise InputError(f"targeted_dlr_loss needs at least 4 classes, got {logits.shape[1]}")
+    first, _, third, fourth = jnp.unstack(jax.lax.top_k(logits, 4)[0], axis=1)
+    spread = first - 0.5 * (third + fourth)
+    return (target_logit(logits, targets) - target_logit(logits, labels)) / jnp.where(spread > 0, spread, 1)

@@ -5,7 +5,7 @@ import optax
 import pytest
 from jax.test_util import check_grads
 
-from jaxvision.adversarial import cross_entropy_loss, dlr_loss, margin_loss
+from jaxvision.adversarial import cross_entropy_loss, dlr_loss, margin_loss, targeted_dlr_loss
 from jaxvision.errors import InputError
 
 LOGITS = jax.random.normal(jax.random.key(0), (7, 5)) * 3
@@ -67,3 +67,15 @@ def test_ratio_is_blind_to_scale_and_shift_and_needs_three_classes():
     np.testing.assert_array_equal(dlr_loss(jnp.ones((1, 3)), jnp.array([0])), [0.0])
     with pytest.raises(InputError, match="at least 3 classes, got 2: take margin_loss"):
         dlr_loss(jnp.ones((1, 2)), jnp.array([0]))
+
+
+def test_targeted_ratio_is_numpys():
+    targets = jnp.array([4, 4, 3, 2, 1, 1, 0])
+    found = targeted_dlr_loss(LOGITS, LABELS, targets)
+    for row, label, target, ratio in zip(np.asarray(LOGITS, np.float64), LABELS, targets, found, strict=True):
+        first, _, third, fourth, _ = np.sort(row)[::-1]
+        assert ratio == pytest.approx(-(row[label] - row[target]) / (first - (third + fourth) / 2), rel=1e-5)
+    np.testing.assert_allclose(targeted_dlr_loss(7 * LOGITS + 3, LABELS, targets), found, rtol=1e-4)
+    np.testing.assert_array_equal(targeted_dlr_loss(jnp.ones((1, 4)), jnp.array([0]), jnp.array([1])), [0.0])
+    with pytest.raises(InputError, match="at least 4 classes, got 3"):
+        targeted_dlr_loss(jnp.ones((1, 3)), jnp.array([0]), jnp.array([1]))

@@ -13,7 +13,19 @@ import pytest
 from flax import nnx
 from jax.test_util import check_grads
 
-from jaxvision.adversarial import L1, L2, deepfool, fgsm, fooling_image, fooling_problem, margin_loss, pgd
+from jaxvision.adversarial import (
+    L1,
+    L2,
+    apgd,
+    apgd_targeted,
+    deepfool,
+    fgsm,
+    fooling_image,
+    fooling_problem,
+    margin_loss,
+    pgd,
+    square,
+)
 from jaxvision.attribution import (
     expected_gradients,
     input_x_gradient,
@@ -131,6 +143,20 @@ def run_deepfool(logits_fn, images, labels, keys):
     return deepfool(logits_fn, images, n_steps=N_STEPS, n_classes=3, bounds=EVERYWHERE)._asdict()
 
 
+def run_apgd(logits_fn, images, labels, keys):
+    settings = {"n_restarts": 2, "bounds": EVERYWHERE}
+    return apgd(logits_fn, images, labels, eps=0.05, n_steps=N_STEPS, key=keys, **settings)._asdict()
+
+
+def run_apgd_targeted(logits_fn, images, labels, keys):
+    settings = {"norm": L2, "n_target_classes": 2, "bounds": EVERYWHERE}
+    return apgd_targeted(logits_fn, images, labels, eps=0.2, n_steps=N_STEPS, key=keys, **settings)._asdict()
+
+
+def run_square(logits_fn, images, labels, keys):
+    return square(logits_fn, images, labels, eps=0.05, n_steps=N_STEPS, key=keys, bounds=EVERYWHERE)._asdict()
+
+
 METHODS = [
     Method("saliency_map", run_saliency),
     Method("xgrad_cam", run_xgrad_cam),
@@ -147,6 +173,9 @@ METHODS = [
     Method("pgd_l2", run_pgd_l2, random=True),
     Method("pgd_l1", run_pgd_l1, random=True),
     Method("deepfool", run_deepfool),
+    Method("apgd", run_apgd, random=True),
+    Method("apgd_targeted", run_apgd_targeted, random=True),
+    Method("square", run_square, random=True),
 ]
 
 
