@@ -30,20 +30,29 @@ from jaxvision.pixels.normalize import (
 )
 from jaxvision.pixels.points import Score, points_per_pass, scores_at_points, sum_over_scores, target_probability
 from jaxvision.pixels.resize import resize
+from jaxvision.pixels.settings import with_settings
+from jaxvision.pixels.transforms import Chain, FrameCrop, Pad, RandomRotation, RandomScale, Transform, chain
 
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "Chain",
     "Classes",
     "ClipNormalized",
+    "FrameCrop",
     "Jitter",
     "Keys",
+    "Pad",
     "PixelProblem",
     "PixelResult",
     "PixelState",
+    "RandomRotation",
+    "RandomScale",
     "Score",
+    "Transform",
     "advance",
     "center_crop",
+    "chain",
     "check_baseline",
     "check_images",
     "check_labels",
@@ -69,4 +78,5 @@ __all__ = [
     "sum_over_scores",
     "target_logit",
     "target_probability",
+    "with_settings",
 ]

@@ -6,6 +6,9 @@ $T_t$, optimiser $u$ and projection $P_t$:
 
 $$ x \leftarrow P_t\bigl(x + u(\nabla_x L(T_t(x)))\bigr) $$
 
+What is optimised may be a parametrization of the images instead, any pytree $\theta$ with $x = D(\theta)$: the
+problem's `decode`.
+
 Every image of a batch is on its own: its own key, its own optimiser state, its own stop, so that its result does not
 depend on its neighbours. Ascent is descent on the negative.
 """
@@ -19,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from jaxvision.errors import InputError
@@ -28,11 +30,13 @@ from jaxvision.pixels.keys import Keys, example_keys
 
 Terms = dict[str, Float[Array, " n"]]
 Trace = dict[str, Float[Array, "n_steps n"]]
+Variables = Any
+"""What is optimised: images `(N, H, W, C)`, or the pytree of `(N, ...)` floats that a problem's `decode` reads."""
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["objective"],
+    data_fields=["objective", "decode"],
     meta_fields=["optimizer", "transform", "project", "stop"],
 )
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,12 +50,15 @@ class PixelProblem:
     Attributes:
         objective: images `(N, H, W, C)` to `(loss (N,), terms)`, both per image: image i alone decides entry i. The
             loss is minimised; `terms` names the `(N,)` floats to be traced, and to be read by `stop`. A
-            `jax.tree_util.Partial` over weights and targets; a plain function is wrapped as one.
+            `jax.tree_util.Partial` over weights and targets; a plain function is wrapped as one. Where an entry depends
+            on other images too (a group that shall differ), the sum of the entries is what falls.
         optimizer: an optax optimiser, initialised and updated for each image apart. It is given gradient, state and
             image; a line search, which evaluates the objective again, has nothing to call.
         transform: `(image (H, W, C), key) -> image`, differentiable, a new key for each image and step.
-        project: `(images, step) -> images` after each update, `step` counting from 0.
+        project: `(images, step) -> images` after each update, `step` counting from 0; of the variables with `decode`.
         stop: `terms -> (N,) bool`; a True freezes that image, and its optimiser, before the update. May read "loss".
+        decode: the variables that are optimised, a pytree of floats with a leading axis N, to images `(N, H, W, C)`,
+            each on its own, before the transform. None: the images are the variables. Wrapped as the objective is.
 
     Example:
         >>> square = lambda images: (jnp.sum(images**2, axis=(1, 2, 3)), {})
@@ -65,16 +72,19 @@ class PixelProblem:
     transform: Callable[[Array, Array], Array] | None = None
     project: Callable[[Array, Array], Array] | None = None
     stop: Callable[[Terms], Array] | None = None
+    decode: Callable[[Any], Array] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", pytree_function(self.objective))
+        if self.decode is not None:
+            object.__setattr__(self, "decode", pytree_function(self.decode))
 
 
 class PixelState(NamedTuple):
     """Everything the next step reads.
 
     Attributes:
-        images: `(N, H, W, C)`.
+        images: `(N, H, W, C)`, or the variables that `decode` makes images of.
         optimizer_state: the optimiser's state, each leaf with a leading axis N.
         keys: `(N,)` keys, never consumed: a step uses `fold_in(key, step)`.
         step: steps begun since `start`, the same for all images.
@@ -82,7 +92,7 @@ class PixelState(NamedTuple):
         steps: `(N,)` int32, updates made to each image.
     """
 
-    images: Float[Array, "n h w c"]
+    images: Variables
     optimizer_state: optax.OptState
     keys: Key[Array, " n"]
     step: Int[Array, ""]
@@ -109,14 +119,12 @@ class PixelResult(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="n_steps")
-def optimize(
-    problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, n_steps: int, key: Keys | None = None
-) -> PixelResult:
+def optimize(problem: PixelProblem, images: Variables, *, n_steps: int, key: Keys | None = None) -> PixelResult:
     """The whole run: start, advance, and every term once more at the returned images.
 
     Args:
         problem: what to optimise.
-        images: `(N, H, W, C)` floats, where to begin.
+        images: `(N, H, W, C)` floats, or variables of the problem's `decode`, where to begin.
         n_steps: steps at most.
         key: one key, or `(N,)` keys, see `start`.
 
@@ -135,15 +143,16 @@ def optimize(
     state, trace = advance(problem, start(problem, images, key=key), n_steps=n_steps)
     final = evaluate(problem, state.images)
     stopped = state.stopped if problem.stop is None else state.stopped | problem.stop(final)
-    return PixelResult(state.images, trace, state.steps, stopped, final)
+    images = state.images if problem.decode is None else problem.decode(state.images)
+    return PixelResult(images, trace, state.steps, stopped, final)
 
 
-def start(problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, key: Keys | None = None) -> PixelState:
+def start(problem: PixelProblem, images: Variables, *, key: Keys | None = None) -> PixelState:
     """The state before the first step.
 
     Args:
         problem: what to optimise.
-        images: `(N, H, W, C)` floats, where to begin.
+        images: `(N, H, W, C)` floats, or variables of the problem's `decode`, where to begin.
         key: one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys. Needed with a random transform.
 
     Returns:
@@ -159,9 +168,10 @@ def start(problem: PixelProblem, images: Float[ArrayLike, "n h w c"], *, key: Ke
     """
     if key is None and problem.transform is not None:
         raise InputError("a random transform needs a key: give key=jax.random.key(seed)")
-    images = check_images(images)
-    images = jax.lax.convert_element_type(images, images.dtype)  # strongly typed: a loop's carry keeps its type
-    n = images.shape[0]
+    images = check_images(images) if problem.decode is None else jax.tree.map(jnp.asarray, images)
+    # strongly typed: a loop's carry keeps its type
+    images = jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), images)
+    n = jax.tree.leaves(images)[0].shape[0]
     return PixelState(
         images=images,
         optimizer_state=_per_image(problem.optimizer.init)(images),
@@ -222,11 +232,12 @@ def advance(problem: PixelProblem, state: PixelState, *, n_steps: int) -> tuple[
 def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
     r"""$x \leftarrow P_t(x + u(\nabla_x L(T_t(x))))$, for every image that has not stopped; and the terms of $L$."""
 
-    def loss(images: Array) -> tuple[Array, Terms]:
+    def loss(variables: Any) -> tuple[Array, Terms]:
+        images = variables if problem.decode is None else problem.decode(variables)
         if problem.transform is not None:
             keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(state.keys, state.step)
             images = jax.vmap(problem.transform)(images, keys)
-        terms = evaluate(problem, images)
+        terms = _terms(problem, images)
         return terms["loss"], terms
 
     losses, pull_back, terms = jax.vjp(loss, state.images, has_aux=True)
@@ -238,7 +249,7 @@ def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
         images = problem.project(images, state.step)
     keep_stopped = functools.partial(jax.vmap(jnp.where), stopped)  # of old and new
     return PixelState(
-        images=keep_stopped(state.images, images),
+        images=jax.tree.map(keep_stopped, state.images, images),
         optimizer_state=jax.tree.map(keep_stopped, state.optimizer_state, optimizer_state),
         keys=state.keys,
         step=state.step + 1,
@@ -248,12 +259,12 @@ def _step(problem: PixelProblem, state: PixelState) -> tuple[PixelState, Terms]:
 
 
 @jax.jit
-def evaluate(problem: PixelProblem, images: Float[Array, "n h w c"]) -> Terms:
+def evaluate(problem: PixelProblem, images: Variables) -> Terms:
     """Every term of the objective at these images, "loss" among them, without the random transform.
 
     Args:
         problem: whose objective.
-        images: `(N, H, W, C)`.
+        images: `(N, H, W, C)`, or variables of the problem's `decode`.
 
     Returns:
         `(N,)` for "loss" and each term.
@@ -266,6 +277,10 @@ def evaluate(problem: PixelProblem, images: Float[Array, "n h w c"]) -> Terms:
         >>> evaluate(PixelProblem(square, optax.sgd(0.25)), jnp.ones((2, 2, 2, 1)))
         {'loss': Array([4., 4.], dtype=float32)}
     """
+    return _terms(problem, images if problem.decode is None else problem.decode(images))
+
+
+def _terms(problem: PixelProblem, images: Float[Array, "n h w c"]) -> Terms:
     loss, terms = problem.objective(images)
     terms = {"loss": loss} | terms
     for name, value in terms.items():

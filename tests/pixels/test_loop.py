@@ -232,3 +232,32 @@ def test_bad_input_is_one_sentence():
         optimize(PixelProblem(lambda images: (images.sum(), {}), SGD), IMAGES, n_steps=1)
     with pytest.raises(InputError, match=r'got int32 of shape .* for "count"'):
         optimize(PixelProblem(lambda x: (x.sum((1, 2, 3)), {"count": jnp.arange(4)}), SGD), IMAGES, n_steps=1)
+
+
+def test_variables_of_any_structure_are_optimised_through_their_images():
+    """Images a * b of two leaves: plain gradient descent on both, by hand."""
+
+    def decode(variables):
+        return variables["gain"][:, None, None, None] * variables["shape"]
+
+    variables = {"gain": jnp.array([2.0, -1.0]), "shape": IMAGES[:2]}
+    problem = PixelProblem(BOWL, optax.sgd(0.01), decode=decode)
+    result = optimize(problem, variables, n_steps=3)
+    gains, shapes = np.array([2.0, -1.0]), np.asarray(IMAGES[:2], np.float64)
+    for _ in range(3):
+        error = gains[:, None, None, None] * shapes - 1
+        slopes = (error * shapes).sum(axis=(1, 2, 3))
+        gains, shapes = gains - 0.01 * slopes, shapes - 0.01 * error * gains[:, None, None, None]
+    np.testing.assert_allclose(result.images, gains[:, None, None, None] * shapes, rtol=1e-4)
+    state, _ = advance(problem, start(problem, variables), n_steps=3)
+    np.testing.assert_allclose(state.images["gain"], gains, rtol=1e-4)
+    np.testing.assert_allclose(evaluate(problem, state.images)["loss"], result.final["loss"], rtol=1e-5)
+
+
+def test_variables_stop_and_freeze_one_by_one():
+    problem = PixelProblem(BOWL, SGD, stop=near, decode=lambda variables: 2.0 * variables["half"])
+    images = jnp.full((2, 1, 1, 1), 1.0) + jnp.array([0.25, 4.0])[:, None, None, None]
+    result = optimize(problem, {"half": images / 2}, n_steps=12)
+    np.testing.assert_array_equal(result.images[0], images[0])
+    assert result.steps[0] == 0 < result.steps[1] < 12
+    assert result.stopped.all()
