@@ -3,7 +3,7 @@
 `logits_fn(model)` is the classifier that attribution, attacks and visualization take.
 """
 
-from jaxvision.backbones.classifier import features_fn, logits_fn
+from jaxvision.backbones.classifier import features_fn, logits_fn, ruled_fn
 from jaxvision.backbones.convolution import (
     conv2d,
     conv_blocks,
@@ -45,6 +45,7 @@ __all__ = [
     "max_pool",
     "mean_around",
     "relu",
+    "ruled_fn",
     "scenenet",
     "squeezenet1_1",
     "state_dict",

@@ -1,6 +1,6 @@
 """Parameters of a convolution or a linear layer, as an `nnx.Module` with He's initial values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,6 +14,8 @@ from jaxvision.errors import InputError
 Keys = PRNGKeyArray | Key[Array, ""]
 Activations = dict[str, Array]
 """What a network computes on its way to the logits, by name."""
+Taps = Mapping[str, Array]
+"""What is to be added to activations, by their names; zeros, where one wants derivatives by them."""
 
 
 class Layered(nnx.Module):
@@ -42,9 +44,18 @@ class Backbone(Layered):
     def __init__(self, width: int, *, key: Keys):
         raise NotImplementedError
 
-    def block(self, run: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    def block(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A part of the network, of which a gradient keeps everything or only what goes in."""
         return jax.checkpoint(run) if self.recomputes else run
+
+
+def keep(seen: Activations, taps: Taps, value: Array, *names: str) -> Array:
+    """The value with what is tapped into it, kept under each of its names."""
+    for name in names:
+        value = value + taps[name] if name in taps else value
+    for name in names:
+        seen[name] = value
+    return value
 
 
 class Conv(nnx.Module):

@@ -1,5 +1,6 @@
 """LeNet for 28 x 28 digits: two convolutions, two linear layers, 431,080 parameters."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -7,10 +8,11 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear, Taps, keep
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
+from jaxvision.signatures import PLAIN, Rules
 
 
 class LeNet(Backbone):
@@ -30,11 +32,15 @@ class LeNet(Backbone):
             }
         )
 
-    def __call__(self, images: Float[Array, "n h w c"]) -> tuple[Float[Array, "n k"], Activations]:
+    def __call__(
+        self, images: Float[Array, "n h w c"], taps: Taps | None = None, rules: Rules = PLAIN
+    ) -> tuple[Float[Array, "n k"], Activations]:
         """Logits and named activations.
 
         Args:
             images: `(N, 28, 28, 1)`, in [0, 1], light strokes on black.
+            taps: what to add to activations, by name, of their shapes.
+            rules: how to run the layers.
 
         Returns:
             Logits `(N, K)`, and the activations `conv1`, `relu1`, `pool1`, `conv2`, `relu2`, `pool2`, `fc1`, `relu3`.
@@ -45,15 +51,16 @@ class LeNet(Backbone):
         if images.shape[1:] != (28, 28, 1):
             raise InputError(f"LeNet needs images of shape (N, 28, 28, 1), got {images.shape}: resize and average them")
         seen: Activations = {}
-        seen["conv1"] = self.layers["conv1"](images)  # (n, 24, 24, 20)
-        seen["relu1"] = relu(seen["conv1"])
-        seen["pool1"] = max_pool(seen["relu1"])  # (n, 12, 12, 20)
-        seen["conv2"] = self.layers["conv2"](seen["pool1"])  # (n, 8, 8, 50)
-        seen["relu2"] = relu(seen["conv2"])
-        seen["pool2"] = max_pool(seen["relu2"])  # (n, 4, 4, 50)
-        seen["fc1"] = self.layers["fc1"](seen["pool2"].reshape(len(images), -1))  # (n, 500)
-        seen["relu3"] = relu(seen["fc1"])
-        return self.layers["fc2"](seen["relu3"]), seen
+        into = functools.partial(keep, seen, taps or {})
+        x = into(rules.affine(self.layers["conv1"], images), "conv1")  # (n, 24, 24, 20)
+        x = into(rules.relu(relu, x), "relu1")
+        x = into(rules.max_pool(max_pool, x), "pool1")  # (n, 12, 12, 20)
+        x = into(rules.affine(self.layers["conv2"], x), "conv2")  # (n, 8, 8, 50)
+        x = into(rules.relu(relu, x), "relu2")
+        x = into(rules.max_pool(max_pool, x), "pool2")  # (n, 4, 4, 50)
+        x = into(rules.affine(self.layers["fc1"], x.reshape(len(images), -1)), "fc1")  # (n, 500)
+        x = into(rules.relu(relu, x), "relu3")
+        return rules.affine(self.layers["fc2"], x), seen
 
 
 def lenet(weights: str | Path | None = None, *, num_classes: int | None = None, key: Keys | None = None) -> LeNet:

@@ -7,8 +7,9 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Taps, keep
 from jaxvision.backbones.parameters import build
+from jaxvision.signatures import PLAIN, Rules
 
 # Size, channels and stride of each convolution; where neither channels nor size change, the input is added.
 LAYERS = ((5, 32, 2), (3, 64, 2), (3, 96, 1), (3, 96, 1), (3, 128, 2), (3, 128, 1), (3, 128, 1))
@@ -29,21 +30,29 @@ class SceneNet(Backbone):
         layers["head"] = Conv(1, channels, n_scores, key=keys[-1])
         self.layers = nnx.Dict(layers)
 
-    def __call__(self, images: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n h2 w2 k"], Activations]:
+    def __call__(
+        self, images: Float[Array, "n h w 3"], taps: Taps | None = None, rules: Rules = PLAIN
+    ) -> tuple[Float[Array, "n h2 w2 k"], Activations]:
         """Scores of each cell and named activations.
 
         Args:
             images: `(N, H, W, 3)`, RGB in [0, 1].
+            taps: what to add to activations, by name, of their shapes.
+            rules: how to run the layers.
 
         Returns:
             `(N, H / 8, W / 8, K)`, and the activations `conv1` to `conv7`.
         """
-        x, seen = images - 0.5, {}
+        x, seen = images - 0.5, Activations()
         for number, _ in enumerate(LAYERS, start=1):
-            y = relu(self.layers[f"conv{number}"](x))
-            x = (x + y) * 0.5**0.5 if x.shape == y.shape else y
-            seen[f"conv{number}"] = x
-        return self.layers["head"](x), seen
+            y = rules.relu(relu, rules.affine(self.layers[f"conv{number}"], x))
+            y = rules.affine(_joined, (x, y)) if x.shape == y.shape else y
+            x = keep(seen, taps or {}, y, f"conv{number}")
+        return rules.affine(self.layers["head"], x), seen
+
+
+def _joined(branches: tuple[Float[Array, "n h w c"], Float[Array, "n h w c"]]) -> Float[Array, "n h w c"]:
+    return (branches[0] + branches[1]) * 0.5**0.5
 
 
 def scenenet(weights: str | Path | None = None, *, n_scores: int | None = None, key: Keys | None = None) -> SceneNet:

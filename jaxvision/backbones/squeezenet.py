@@ -9,11 +9,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Taps, keep
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks
+from jaxvision.signatures import PLAIN, Rules
 
 # features.i: (squeeze channels, channels of each expand), and the name in the paper's figure 2
 FIRES = {
@@ -48,11 +49,15 @@ class SqueezeNet(Backbone):
         layers["classifier.1"] = Conv(1, channels, num_classes, key=next(keys))
         self.layers = nnx.Dict(layers)
 
-    def __call__(self, images: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
+    def __call__(
+        self, images: Float[Array, "n h w 3"], taps: Taps | None = None, rules: Rules = PLAIN
+    ) -> tuple[Float[Array, "n k"], Activations]:
         """Logits and named activations.
 
         Args:
             images: `(N, H, W, 3)`, ImageNet-normalised (`pixels.normalize`), any size from 17 x 17 pixels.
+            taps: what to add to activations, by name, of their shapes.
+            rules: how to run the layers.
 
         Returns:
             Logits `(N, K)` and activations: `features.0` to `features.12`, `classifier.1` and `classifier.2` as
@@ -67,32 +72,34 @@ class SqueezeNet(Backbone):
                 f"SqueezeNet needs images of at least {MIN_SIDE} x {MIN_SIDE} pixels, "
                 f"got {images.shape[1]} x {images.shape[2]}: resize them first"
             )
-        return in_chunks(self._forward, images)
+        return in_chunks(functools.partial(self._forward, rules), images, dict(taps or {}))
 
-    def _forward(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
+    def _forward(self, rules: Rules, x: Float[Array, "n h w 3"], taps: Taps) -> tuple[Float[Array, "n k"], Activations]:
         seen: Activations = {}
-
-        def keep(name: str, alias: str, value: Array) -> Array:
-            seen[name] = seen[alias] = value
-            return value
-
-        x = keep("features.0", "conv1", self.layers["features.0"](x))  # (n, (h-1)/2, (w-1)/2, 64)
-        x = keep("features.1", "relu1", relu(x))
+        into = functools.partial(keep, seen, taps)
+        x = into(rules.affine(self.layers["features.0"], x), "features.0", "conv1")  # (n, (h-1)/2, (w-1)/2, 64)
+        x = into(rules.relu(relu, x), "features.1", "relu1")
+        pool = functools.partial(max_pool, size=3, ceil_mode=True)
         for index in range(2, 13):
+            name = f"features.{index}"
             if index in POOLS:
-                x = keep(f"features.{index}", POOLS[index], max_pool(x, size=3, ceil_mode=True))
+                x = into(rules.max_pool(pool, x), name, POOLS[index])
             else:
-                fire = self.block(functools.partial(self._fire, f"features.{index}"))
-                x = keep(f"features.{index}", FIRES[index][2], fire(x))
-        x = keep("classifier.1", "conv10", self.layers["classifier.1"](x))  # (n, h', w', k)
-        x = keep("classifier.2", "relu10", relu(x))
-        return jnp.mean(x, axis=(1, 2)), seen
+                fire = self.block(functools.partial(self._fire, name, rules))
+                x = into(fire(x), name, FIRES[index][2])
+        x = into(rules.affine(self.layers["classifier.1"], x), "classifier.1", "conv10")  # (n, h', w', k)
+        x = into(rules.relu(relu, x), "classifier.2", "relu10")
+        return rules.affine(_mean_over_pixels, x), seen
 
-    def _fire(self, name: str, x: Float[Array, "n h w c"]) -> Float[Array, "n h w d"]:
+    def _fire(self, name: str, rules: Rules, x: Float[Array, "n h w c"]) -> Float[Array, "n h w d"]:
         """Squeeze to few channels, then expand by 1x1 and 3x3 kernels side by side."""
-        squeezed = relu(self.layers[f"{name}.squeeze"](x))
-        expands = (self.layers[f"{name}.{expand}"](squeezed) for expand in ("expand1x1", "expand3x3"))
-        return jnp.concatenate([relu(y) for y in expands], axis=-1)
+        squeezed = rules.relu(relu, rules.affine(self.layers[f"{name}.squeeze"], x))
+        expands = (rules.affine(self.layers[f"{name}.{expand}"], squeezed) for expand in ("expand1x1", "expand3x3"))
+        return jnp.concatenate([rules.relu(relu, y) for y in expands], axis=-1)
+
+
+def _mean_over_pixels(x: Float[Array, "n h w c"]) -> Float[Array, "n c"]:
+    return jnp.mean(x, axis=(1, 2))
 
 
 def squeezenet1_1(

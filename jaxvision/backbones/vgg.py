@@ -11,11 +11,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from jaxvision.backbones.convolution import relu
-from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear
+from jaxvision.backbones.layers import Activations, Backbone, Conv, Keys, Linear, Taps, keep
 from jaxvision.backbones.parameters import build
 from jaxvision.backbones.pooling import max_pool
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks
+from jaxvision.signatures import PLAIN, Rules
 
 WIDTHS = (64, 128, 256, 512, 512)
 MIN_SIDE = 32
@@ -45,11 +46,15 @@ class VGG(Backbone):
             layers[f"classifier.{index}"] = Linear(size, features, key=next(keys))
         self.layers = nnx.Dict(layers)
 
-    def __call__(self, images: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
+    def __call__(
+        self, images: Float[Array, "n h w 3"], taps: Taps | None = None, rules: Rules = PLAIN
+    ) -> tuple[Float[Array, "n k"], Activations]:
         """Logits and named activations.
 
         Args:
             images: `(N, H, W, 3)`, ImageNet-normalised (`pixels.normalize`), any size from 32 x 32 pixels.
+            taps: what to add to activations, by name, of their shapes.
+            rules: how to run the layers.
 
         Returns:
             Logits `(N, K)` and activations: `features.i` and `classifier.i` as torchvision indexes them, each also
@@ -63,30 +68,35 @@ class VGG(Backbone):
                 f"VGG needs images of at least {MIN_SIDE} x {MIN_SIDE} pixels, "
                 f"got {images.shape[1]} x {images.shape[2]}: resize them first"
             )
-        return in_chunks(self._forward, images)
+        return in_chunks(functools.partial(self._forward, rules), images, dict(taps or {}))
 
-    def _forward(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
+    def _forward(self, rules: Rules, x: Float[Array, "n h w 3"], taps: Taps) -> tuple[Float[Array, "n k"], Activations]:
         seen: Activations = {}
         layers = plan(self.depths)
         ends = [0, *(i + 1 for i, (kind, _, _) in enumerate(layers) if kind == "pool")]
         for begin, end in itertools.pairwise(ends):
-            x, found = self.block(functools.partial(self._stage, layers[begin:end]))(x)
+            x, found = self.block(functools.partial(self._stage, layers[begin:end], rules))(x, taps)
             seen |= found
-        x = adaptive_average_pool(x, 7).transpose(0, 3, 1, 2).reshape(len(x), -1)  # PyTorch flattens channels first
+        x = rules.affine(functools.partial(adaptive_average_pool, size=7), x)
+        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # PyTorch flattens channels first
+        into = functools.partial(keep, seen, taps)
         for index, name in ((0, "6"), (3, "7")):
-            x = self.layers[f"classifier.{index}"](x)
-            seen[f"classifier.{index}"] = seen[f"fc{name}"] = x
-            x = relu(x)
-            seen[f"classifier.{index + 1}"] = seen[f"relu{name}"] = x
-        return self.layers["classifier.6"](x), seen
+            x = into(rules.affine(self.layers[f"classifier.{index}"], x), f"classifier.{index}", f"fc{name}")
+            x = into(rules.relu(relu, x), f"classifier.{index + 1}", f"relu{name}")
+        return rules.affine(self.layers["classifier.6"], x), seen
 
-    def _stage(self, layers: list[tuple[str, int, str]], x: Float[Array, "n h w c"]) -> tuple[Array, Activations]:
+    def _stage(
+        self, layers: list[tuple[str, int, str]], rules: Rules, x: Float[Array, "n h w c"], taps: Taps
+    ) -> tuple[Array, Activations]:
         """Convolutions of one width, and the pool behind them."""
         seen: Activations = {}
         for kind, index, alias in layers:
-            layer = self.layers[f"features.{index}"] if kind == "conv" else relu if kind == "relu" else max_pool
-            x = layer(x)
-            seen[f"features.{index}"] = seen[alias] = x
+            name = f"features.{index}"
+            if kind == "conv":
+                x = rules.affine(self.layers[name], x)
+            else:
+                x = rules.relu(relu, x) if kind == "relu" else rules.max_pool(max_pool, x)
+            x = keep(seen, taps, x, name, alias)
         return x, seen
 
 

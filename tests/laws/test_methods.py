@@ -27,16 +27,25 @@ from jaxvision.adversarial import (
     square,
 )
 from jaxvision.attribution import (
+    deconvnet,
+    deep_lift,
     expected_gradients,
+    grad_cam,
+    grad_cam_plus_plus,
+    guided_backprop,
+    hires_cam,
     input_x_gradient,
     integrated_gradients,
+    layer_cam,
+    layer_cams,
+    lrp,
     occlusion,
     saliency_map,
     smoothgrad,
     vargrad,
     xgrad_cam,
 )
-from jaxvision.pixels import advance, start, start_from_noise
+from jaxvision.pixels import advance, pytree_function, start, start_from_noise
 from jaxvision.visualization import class_visualization, class_visualization_problem
 
 SHAPE, N_CLASSES, N_STEPS = (6, 5, 3), 4, 3
@@ -104,6 +113,56 @@ def run_occlusion(logits_fn, images, labels, keys):
     return {"attributions": occlusion(logits_fn, images, labels, window=3, stride=2, baseline=0.5)}
 
 
+def without_rules(logits_fn, images, rules):
+    return logits_fn(images)
+
+
+def ruled(logits_fn):
+    return jax.tree_util.Partial(without_rules, pytree_function(logits_fn))
+
+
+def run_guided_backprop(logits_fn, images, labels, keys):
+    return {"gradient": guided_backprop(ruled(logits_fn), images, labels)}
+
+
+def run_deconvnet(logits_fn, images, labels, keys):
+    return {"gradient": deconvnet(ruled(logits_fn), images, labels)}
+
+
+def run_grad_cam(logits_fn, images, labels, keys):
+    return {"map": grad_cam(logits_fn, images, labels)}
+
+
+def run_grad_cam_plus_plus(logits_fn, images, labels, keys):
+    return {"map": grad_cam_plus_plus(logits_fn, images, labels)}
+
+
+def run_hires_cam(logits_fn, images, labels, keys):
+    return {"map": hires_cam(logits_fn, images, labels)}
+
+
+def run_layer_cam(logits_fn, images, labels, keys):
+    return {"map": layer_cam(logits_fn, images, labels)}
+
+
+def with_tap(logits_fn, images, taps):
+    doubled = 2 * images + taps.get("doubled", 0)
+    return logits_fn(doubled), {"doubled": doubled}
+
+
+def run_layer_cams(logits_fn, images, labels, keys):
+    tapped_fn = jax.tree_util.Partial(with_tap, pytree_function(logits_fn))
+    return layer_cams(tapped_fn, images, labels, cam=hires_cam)
+
+
+def run_deep_lift(logits_fn, images, labels, keys):
+    return deep_lift(ruled(logits_fn), images, labels, baseline=0.5)._asdict()
+
+
+def run_lrp(logits_fn, images, labels, keys):
+    return {"relevance": lrp(ruled(logits_fn), images, labels)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -166,6 +225,15 @@ METHODS = [
     Method("vargrad", run_vargrad, random=True),
     Method("expected_gradients", run_expected_gradients, random=True),
     Method("occlusion", run_occlusion),
+    Method("guided_backprop", run_guided_backprop),
+    Method("deconvnet", run_deconvnet),
+    Method("grad_cam", run_grad_cam),
+    Method("grad_cam_plus_plus", run_grad_cam_plus_plus),
+    Method("hires_cam", run_hires_cam),
+    Method("layer_cam", run_layer_cam),
+    Method("layer_cams", run_layer_cams),
+    Method("deep_lift", run_deep_lift),
+    Method("lrp", run_lrp),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
     Method("fgsm", run_fgsm),
