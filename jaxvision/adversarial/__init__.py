@@ -2,7 +2,9 @@
 
 from jaxvision.adversarial.apgd import apgd, apgd_targeted
 from jaxvision.adversarial.ascent import l1_ascent, l2_ascent, linf_ascent
+from jaxvision.adversarial.autoattack import STAGES, AutoAttackResult, autoattack
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
+from jaxvision.adversarial.fab import fab
 from jaxvision.adversarial.fooling import FoolingResult, fooling_image, fooling_problem
 from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss, targeted_dlr_loss
 from jaxvision.adversarial.norms import L1, L2, LINF, Norm
@@ -16,15 +18,19 @@ __all__ = [
     "L1",
     "L2",
     "LINF",
+    "STAGES",
     "AttackResult",
+    "AutoAttackResult",
     "DeepFoolResult",
     "FoolingResult",
     "Norm",
     "apgd",
     "apgd_targeted",
+    "autoattack",
     "cross_entropy_loss",
     "deepfool",
     "dlr_loss",
+    "fab",
     "fgsm",
     "fooling_image",
     "fooling_problem",

@@ -19,6 +19,7 @@ from jaxvision.adversarial import (
     apgd,
     apgd_targeted,
     deepfool,
+    fab,
     fgsm,
     fooling_image,
     fooling_problem,
@@ -216,6 +217,10 @@ def run_square(logits_fn, images, labels, keys):
     return square(logits_fn, images, labels, eps=0.05, n_steps=N_STEPS, key=keys, bounds=EVERYWHERE)._asdict()
 
 
+def run_fab(logits_fn, images, labels, keys):
+    return fab(logits_fn, images, labels, eps=0.1, n_target_classes=2, n_steps=N_STEPS, bounds=EVERYWHERE)._asdict()
+
+
 METHODS = [
     Method("saliency_map", run_saliency),
     Method("xgrad_cam", run_xgrad_cam),
@@ -244,6 +249,7 @@ METHODS = [
     Method("apgd", run_apgd, random=True),
     Method("apgd_targeted", run_apgd_targeted, random=True),
     Method("square", run_square, random=True),
+    Method("fab", run_fab),
 ]
 
 
