@@ -3,8 +3,11 @@
 from jaxvision.adversarial.apgd import apgd, apgd_targeted
 from jaxvision.adversarial.ascent import l1_ascent, l2_ascent, linf_ascent
 from jaxvision.adversarial.autoattack import STAGES, AutoAttackResult, autoattack
+from jaxvision.adversarial.carlini_wagner import carlini_wagner
+from jaxvision.adversarial.ddn import ddn
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
 from jaxvision.adversarial.fab import fab
+from jaxvision.adversarial.fmn import fmn
 from jaxvision.adversarial.fooling import FoolingResult, fooling_image, fooling_problem
 from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss, targeted_dlr_loss
 from jaxvision.adversarial.norms import L1, L2, LINF, Norm
@@ -27,11 +30,14 @@ __all__ = [
     "apgd",
     "apgd_targeted",
     "autoattack",
+    "carlini_wagner",
     "cross_entropy_loss",
+    "ddn",
     "deepfool",
     "dlr_loss",
     "fab",
     "fgsm",
+    "fmn",
     "fooling_image",
     "fooling_problem",
     "l1_ascent",

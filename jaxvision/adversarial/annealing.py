@@ -1,0 +1,29 @@
+"""Step sizes that fall as an attack goes on."""
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+
+def annealed(
+    step: Int[Array, ""], n_steps: ArrayLike, first: Float[Array, " n"], last: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    r"""From the first value to the last along half a cosine.
+
+    $$ v_t = v_T + \tfrac{1}{2} (v_0 - v_T) \bigl(1 + \cos(\pi t / T)\bigr) $$
+
+    Args:
+        step: $t$, from 0.
+        n_steps: $T$, above zero.
+        first: $v_0$, `(N,)`.
+        last: $v_T$, `(N,)`.
+
+    Returns:
+        `(N,)`.
+
+    Example:
+        >>> annealed(jnp.array(5), 10, jnp.array([1.0]), jnp.array([0.5])).round(4)
+        Array([0.75], dtype=float32)
+    """
+    share = step.astype(first.dtype) / jnp.asarray(n_steps, first.dtype)
+    return last + 0.5 * (first - last) * (1 + jnp.cos(jnp.pi * share))
