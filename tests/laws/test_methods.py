@@ -18,9 +18,12 @@ from jaxvision.adversarial import (
     L2,
     apgd,
     apgd_targeted,
+    carlini_wagner,
+    ddn,
     deepfool,
     fab,
     fgsm,
+    fmn,
     fooling_image,
     fooling_problem,
     margin_loss,
@@ -221,6 +224,27 @@ def run_fab(logits_fn, images, labels, keys):
     return fab(logits_fn, images, labels, eps=0.1, n_target_classes=2, n_steps=N_STEPS, bounds=EVERYWHERE)._asdict()
 
 
+def run_carlini_wagner(logits_fn, images, labels, keys):
+    settings = {"n_searches": 2, "initial_weight": 100.0, "learning_rate": 0.05, "bounds": (-8.0, 8.0)}
+    targets = (labels + 1) % N_CLASSES
+    return carlini_wagner(logits_fn, images, targets, n_steps=N_STEPS, targeted=True, **settings)._asdict()
+
+
+def run_ddn(logits_fn, images, labels, keys):
+    settings = {"step_size": 2.0, "initial_eps": 3.0, "bounds": EVERYWHERE, "targeted": True}
+    return ddn(logits_fn, images, (labels + 1) % N_CLASSES, n_steps=N_STEPS, **settings)._asdict()
+
+
+def run_fmn(logits_fn, images, labels, keys):
+    settings = {"n_steps": N_STEPS, "bounds": EVERYWHERE, "targeted": True}
+    return fmn(logits_fn, images, (labels + 1) % N_CLASSES, **settings)._asdict()
+
+
+def run_fmn_l1(logits_fn, images, labels, keys):
+    settings = {"norm": L1, "n_steps": 3 * N_STEPS, "bounds": EVERYWHERE, "targeted": True}
+    return fmn(logits_fn, images, (labels + 1) % N_CLASSES, **settings)._asdict()
+
+
 METHODS = [
     Method("saliency_map", run_saliency),
     Method("xgrad_cam", run_xgrad_cam),
@@ -246,6 +270,10 @@ METHODS = [
     Method("pgd_l2", run_pgd_l2, random=True),
     Method("pgd_l1", run_pgd_l1, random=True),
     Method("deepfool", run_deepfool),
+    Method("carlini_wagner", run_carlini_wagner),
+    Method("ddn", run_ddn),
+    Method("fmn", run_fmn),
+    Method("fmn_l1", run_fmn_l1),
     Method("apgd", run_apgd, random=True),
     Method("apgd_targeted", run_apgd_targeted, random=True),
     Method("square", run_square, random=True),
