@@ -1,15 +1,20 @@
 """What looks at a classifier from outside, against Captum on trained networks."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from experiments.networks import CHECKPOINTS
-from jaxvision.attribution import occlusion
+from jaxvision.attribution import kernel_shap, lime, occlusion, patches
+from jaxvision.attribution.kernel_shap import coalition
+from jaxvision.attribution.lime import coin_flips, proximity
 from jaxvision.backbones import lenet, logits_fn, squeezenet1_1, state_dict
+from jaxvision.pixels import example_keys, target_logit
 
 pytestmark = pytest.mark.peers
-N = 2
+N, N_SAMPLES, KEY = 2, 100, jax.random.key(7)
 
 
 @pytest.fixture(scope="module", params=["LeNet", "SqueezeNet"])
@@ -65,3 +70,69 @@ def test_occlusion_is_captums(subject, n_channels):
         baselines=0.25,
     )
     assert_same(occlusion(classifier, images, labels, window=window, stride=stride, baseline=0.25), theirs)
+
+
+def given(samples):
+    """One after the other, as Captum asks for them."""
+    import torch
+
+    def generate(original, **settings):
+        for z in np.asarray(samples):
+            yield torch.tensor(z[None].astype(np.int64))
+
+    return generate
+
+
+def segments_in_torch(segments):
+    import torch
+
+    return torch.tensor(segments[None, None].astype(np.int64))
+
+
+def test_kernel_shap_is_captums_on_the_same_coalitions(subject):
+    from captum.attr import KernelShap
+
+    classifier, net, images, labels = subject
+    segments = patches(*images.shape[1:3], images.shape[1] // 4)
+    drawn = jnp.stack([coalition(example_keys(KEY, N), k, 16) for k in range(N_SAMPLES)], axis=1)
+    ours = kernel_shap(classifier, images, labels, segments, key=KEY, n_samples=N_SAMPLES, baseline=0.5).values
+    for i in range(N):
+        method = KernelShap(net)
+        method.perturb_func = given(np.concatenate([np.ones((1, 16)), np.zeros((1, 16)), drawn[i]]))
+        theirs = method.attribute(
+            in_torch(images[i : i + 1]),
+            baselines=0.5,
+            target=int(labels[i]),
+            feature_mask=segments_in_torch(segments),
+            n_samples=N_SAMPLES + 2,
+            return_input_shape=False,
+        ).numpy()[0]
+        assert spearmanr(ours[i], theirs).statistic > 0.999
+        np.testing.assert_allclose(ours[i], theirs, atol=0.01 * np.abs(theirs).max())  # their constraint is a weight
+
+
+def test_lime_is_captums_on_the_same_samples(subject):
+    import torch
+    from captum._utils.models.linear_model import SkLearnRidge
+    from captum.attr import Lime
+
+    def similarity(original, perturbed, z, **settings):
+        return torch.tensor(np.asarray(proximity(jnp.asarray(z.numpy(), jnp.float32), 0.25)))
+
+    classifier, net, images, labels = subject
+    segments = patches(*images.shape[1:3], images.shape[1] // 4)
+    drawn = jnp.stack([coin_flips(example_keys(KEY, N), k, 16) for k in range(N_SAMPLES)], axis=1)
+    settings = {"n_samples": N_SAMPLES, "baseline": 0.5, "score": target_logit}
+    ours = lime(classifier, images, labels, segments, key=KEY, **settings).values
+    for i in range(N):
+        method = Lime(net, SkLearnRidge(alpha=1.0), similarity_func=similarity, perturb_func=given(drawn[i]))
+        theirs = method.attribute(
+            in_torch(images[i : i + 1]),
+            baselines=0.5,
+            target=int(labels[i]),
+            feature_mask=segments_in_torch(segments),
+            n_samples=N_SAMPLES,
+            return_input_shape=False,
+        ).numpy()[0]
+        assert spearmanr(ours[i], theirs).statistic > 0.999
+        np.testing.assert_allclose(ours[i], theirs, atol=1e-3 * np.abs(theirs).max())

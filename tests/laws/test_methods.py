@@ -40,10 +40,14 @@ from jaxvision.attribution import (
     hires_cam,
     input_x_gradient,
     integrated_gradients,
+    kernel_shap,
     layer_cam,
     layer_cams,
+    lime,
     lrp,
     occlusion,
+    patches,
+    rise,
     saliency_map,
     smoothgrad,
     vargrad,
@@ -167,6 +171,20 @@ def run_lrp(logits_fn, images, labels, keys):
     return {"relevance": lrp(ruled(logits_fn), images, labels)}
 
 
+def run_kernel_shap(logits_fn, images, labels, keys):
+    settings = {"key": keys, "n_samples": 12, "baseline": 0.5}
+    return kernel_shap(logits_fn, images, labels, patches(*SHAPE[:2], 3), **settings)._asdict()
+
+
+def run_lime(logits_fn, images, labels, keys):
+    settings = {"key": keys, "n_samples": 12, "baseline": 0.5}
+    return lime(logits_fn, images, labels, patches(*SHAPE[:2], 3), **settings)._asdict()
+
+
+def run_rise(logits_fn, images, labels, keys):
+    return {"map": rise(logits_fn, images, labels, key=keys, n_masks=N_STEPS, cells=3, baseline=0.5)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -263,6 +281,9 @@ METHODS = [
     Method("layer_cams", run_layer_cams),
     Method("deep_lift", run_deep_lift),
     Method("lrp", run_lrp),
+    Method("kernel_shap", run_kernel_shap, random=True),
+    Method("lime", run_lime, random=True),
+    Method("rise", run_rise, random=True),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
     Method("fgsm", run_fgsm),
