@@ -1,11 +1,12 @@
 """The training loop, checkpoints that are checked byte for byte, and run directories.
 
 `fit(step_fn, state, batch_fn, n_steps=...)` is the loop for every network here; `gradient_step` makes the step of those
-with one loss, and `classification_loss` and `score` are a classifier's. `new_run` and `resumed_run` open the folder
-that metrics, checkpoints and results go to.
+with one loss, `classification_loss` and `score` are a classifier's, and `adversarial_loss` attacks each batch first.
+`new_run` and `resumed_run` open the folder that metrics, checkpoints and results go to.
 """
 
 from jaxvision.training import checkpoints
+from jaxvision.training.adversarial import adversarial_loss
 from jaxvision.training.classification import Score, classification_loss, score
 from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.order import shuffled
@@ -17,6 +18,7 @@ __all__ = [
     "Run",
     "Score",
     "TrainState",
+    "adversarial_loss",
     "checkpoints",
     "classification_loss",
     "fit",
