@@ -1,19 +1,14 @@
-"""What attacks found, as curves, a table and a sheet of pictures."""
+"""What attacks found, as curves, lines of a table and a sheet of pictures."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from experiments.figures import GREY, INK, ORANGE, RULE, STYLE, pictures, show
-from jaxvision.files import atomic_write
 
 WORST = "worst"  # the row of what any attack broke
 SHADES = ("#3b6ea8", "#e08e2b", "#3f8f6b", "#b3507f", "#7a6cc4", "#8a6d3b", "#4fa3b8", "#c0504d", "#5b6470", "#9aa83a")
@@ -90,21 +85,3 @@ def lines_of(
     for name, values in accuracies.items():
         lines.append((name, *(f"{100 * v:.1f} %" for v in values), *[sizes[name]] * wide))
     return lines
-
-
-def write_table(path: Path, lines: Sequence[tuple[str, ...]], caption: str) -> None:
-    """Writes the table as Markdown."""
-    rule = (":--", *["--:"] * (len(lines[0]) - 1))
-    with atomic_write(path, text=True) as stream:
-        stream.writelines("| " + " | ".join(line) + " |\n" for line in (lines[0], rule, *lines[1:]))
-        stream.write(f"\n{caption}.\n")
-
-
-def print_table(lines: Sequence[tuple[str, ...]], caption: str) -> None:
-    """Shows the table on standard output."""
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", caption_style="dim")
-    for number, name in enumerate(lines[0]):
-        table.add_column(name, justify="right" if number else "left")
-    for line in lines[1:]:
-        table.add_row(*line)
-    Console().print(table)

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial import L2, LINF, deepfool, fgsm, pgd
+from jaxvision.adversarial import L2, LINF, apgd, carlini_wagner, ddn, deepfool, fgsm, fmn, pgd, square
 from jaxvision.signatures import LogitsFn
 
 NORMS = {"linf": LINF, "l2": L2}
 NormName = Literal["linf", "l2"]
+QUERIES = 5  # of an attack without gradients, for each step of one with them
+SEARCHES = 6  # of the weight of Carlini and Wagner's loss
 
 
 class Problem(NamedTuple):
@@ -115,17 +117,54 @@ def _pgd(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array
     return found.images, found.success
 
 
+def _apgd(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = apgd(
+        problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_steps, norm=NORMS[problem.norm], key=keys
+    )
+    return found.images, found.success
+
+
+def _square(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    n_steps = QUERIES * problem.n_steps
+    found = square(problem.logits_fn, images, labels, eps=eps, n_steps=n_steps, key=keys)
+    return found.images, found.success
+
+
 def _deepfool(problem: Problem) -> tuple[Array, Array, Array]:
     found = deepfool(problem.logits_fn, problem.images, n_steps=problem.n_steps)
     return found.images, found.success, found.size
 
 
-AttackName = Literal["fgsm", "mi_fgsm", "pgd", "deepfool"]
+def _carlini_wagner(problem: Problem) -> tuple[Array, Array, Array]:
+    found = carlini_wagner(
+        problem.logits_fn, problem.images, problem.labels, n_steps=problem.n_steps, n_searches=SEARCHES
+    )
+    return found.images, found.success, found.size
+
+
+def _ddn(problem: Problem) -> tuple[Array, Array, Array]:
+    found = ddn(problem.logits_fn, problem.images, problem.labels, n_steps=problem.n_steps)
+    return found.images, found.success, found.size
+
+
+def _fmn(problem: Problem) -> tuple[Array, Array, Array]:
+    norm = NORMS[problem.norm]
+    found = fmn(problem.logits_fn, problem.images, problem.labels, norm=norm, n_steps=problem.n_steps)
+    return found.images, found.success, found.size
+
+
+AttackName = Literal["fgsm", "mi_fgsm", "pgd", "apgd", "square", "deepfool", "carlini_wagner", "ddn", "fmn"]
 
 ATTACKS: Mapping[str, Attack] = {
     "fgsm": at_budgets(_fgsm),
     "mi_fgsm": at_budgets(_mi_fgsm),
     "pgd": at_budgets(_pgd),
+    "apgd": at_budgets(_apgd),
+    "square": at_budgets(_square),
     "deepfool": by_size(_deepfool),
+    "carlini_wagner": by_size(_carlini_wagner),
+    "ddn": by_size(_ddn),
+    "fmn": by_size(_fmn),
 }
-ONLY_L2: frozenset[str] = frozenset({"deepfool"})
+ONLY: Mapping[str, NormName] = {"square": "linf", "deepfool": "l2", "carlini_wagner": "l2", "ddn": "l2"}
+"""Attacks that know one norm."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,7 @@ from jaxvision.backbones import (
     vgg19,
     with_replicated_edges,
 )
+from jaxvision.backbones.classifier import RuledModel
 from jaxvision.data import SCENE_CLASS_NAMES
 from jaxvision.errors import InputError
 from jaxvision.files import PublishedFile, home, offline
@@ -56,6 +58,7 @@ class Network:
         weights: what to give `load_network` for this one again, without its having to choose.
         features_fn: the same images to a dictionary of activations; a pytree too.
         painting_fn: the same again, for images that go on beyond their edges: without, a frame would be painted.
+        model: the same images, and `taps` or `rules` where one has them, to logits and activations; a pytree.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Network:
     ascent_fn: LogitsFn
     features_fn: FeaturesFn
     painting_fn: FeaturesFn
+    model: RuledModel
 
 
 def load_network(weights: str = "auto") -> Network:
@@ -151,7 +155,8 @@ _KNOWN: tuple[tuple[str, Callable[..., SqueezeNet | VGG | LeNet], str, str], ...
 
 def _network(name: str, model: SqueezeNet | VGG | LeNet, n_classes: int, note: str, weights: str) -> Network:
     """The network with all its functions; what no file of weights tells is guessed by the number of classes."""
-    logits = Partial(_grey_logits, logits_fn(model)) if isinstance(model, LeNet) else logits_fn(model)
+    seeing = Partial(_grey, model) if isinstance(model, LeNet) else model
+    logits = logits_fn(seeing)
     # ImageNet's thousand scores are never all zero around a picture, so that the published rule holds as it is.
     dead_ends = isinstance(model, SqueezeNet) and n_classes < 1000
     if n_classes == len(SCENE_CLASS_NAMES):
@@ -170,14 +175,15 @@ def _network(name: str, model: SqueezeNet | VGG | LeNet, n_classes: int, note: s
         samples=samples,
         weights=weights,
         ascent_fn=Partial(_log_probabilities, model) if dead_ends else logits,
-        features_fn=features_fn(model),
+        features_fn=features_fn(seeing),
         painting_fn=features_fn(with_replicated_edges(model)),
+        model=seeing,
     )
 
 
-def _grey_logits(model: LogitsFn, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:
+def _grey(model: LeNet, images: Float[Array, "n h w 3"], **how: Any) -> tuple[Array, dict[str, Array]]:
     """LeNet reads grey values in [0, 1]: the same pictures and steps as for every network, seen through its eyes."""
-    return model(jnp.mean(denormalize(images), axis=-1, keepdims=True))
+    return model(jnp.mean(denormalize(images), axis=-1, keepdims=True), **how)
 
 
 def _log_probabilities(model: SqueezeNet, images: Float[Array, "n h w 3"]) -> Float[Array, "n k"]:

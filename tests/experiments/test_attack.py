@@ -79,4 +79,4 @@ def test_digits_are_seen_as_their_network_sees_them(monkeypatch):
 def test_what_cannot_be_done_is_said(refused):
     assert refused(attack, "--n-steps", "0") == ["--n-steps must be at least 1, got 0"]
     assert refused(attack, "--eps", "0.2", "0.1") == ["--eps must be ascending numbers above 0, got 0.2 0.1"]
-    assert refused(attack, "--attacks", "deepfool") == ["deepfool measures changes by l2 only: add --norm l2"]
+    assert refused(attack, "--attacks", "deepfool") == ["deepfool: not for changes in linf, give another --norm"]
