@@ -210,6 +210,26 @@ def class_sheet(images: Images, names: Sequence[str], probabilities: Sequence[fl
     return figure
 
 
+def picture_sheet(images: Images, titles: Sequence[str], *, columns: int = 5) -> Figure:
+    """A contact sheet with a title above each picture.
+
+    Args:
+        images: `(n, h, w, c)` in [0, 1].
+        titles: `n` texts.
+        columns: pictures in a row.
+
+    Returns:
+        The figure.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure, axes = pictures(rows, columns, heading=0.3 * rows)
+        for axis, image, title in zip(axes.flat, images, titles, strict=False):
+            show(axis, image, title=title)
+    return figure
+
+
 def film_strip(
     frames: Float[np.ndarray, "t n h w c"],
     steps: Sequence[int],

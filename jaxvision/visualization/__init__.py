@@ -14,15 +14,14 @@ from jaxvision.visualization.feature_visualization import (
     feature_visualization_problem,
     start_from,
 )
+from jaxvision.visualization.groups import alignment, diversity
 from jaxvision.visualization.inversion import FeatureInversion, feature_inversion
 from jaxvision.visualization.objectives import (
     Objective,
     add,
-    alignment,
     channel,
     class_logit,
     direction,
-    diversity,
     energy,
     likeness,
     log_probability,

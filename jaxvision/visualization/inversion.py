@@ -1,7 +1,8 @@
 """Feature inversion: the image that a layer's activations tell of."""
 
+import operator
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ def feature_inversion(
     layer: str,
     *,
     key: Keys,
-    tv_weight: float = 1e-2,
+    tv_weight: float = 1e-1,
     tv_exponent: float = 2.0,
     learning_rate: float = 0.05,
     n_steps: int = 200,
@@ -113,7 +114,7 @@ def feature_inversion(
 
 
 def _features(features_fn: FeaturesFn, images: Float[Array, "n h w c"], layer: str) -> Float[Array, "n h2 w2 c2"]:
-    layers = jax.eval_shape(lambda f, x: f(x), features_fn, images)
+    layers: Any = jax.eval_shape(operator.call, features_fn, images)  # kept: a second call does not trace again
     if layer not in layers:
         raise InputError(f'there is no layer "{layer}": the network gives {", ".join(layers)}')
     return jax.jit(with_settings(_layer, layer))(features_fn, images)
