@@ -2,6 +2,7 @@
 
 from jaxvision.attribution.deconvnet import deconvnet
 from jaxvision.attribution.deep_lift import DeepLift, deep_lift
+from jaxvision.attribution.directional import directional_derivative, hessian_vector_product
 from jaxvision.attribution.expected_gradients import expected_gradients
 from jaxvision.attribution.grad_cam import grad_cam
 from jaxvision.attribution.grad_cam_plus_plus import grad_cam_plus_plus
@@ -31,12 +32,14 @@ __all__ = [
     "backward_rule",
     "deconvnet",
     "deep_lift",
+    "directional_derivative",
     "epsilon_rule",
     "expected_gradients",
     "gamma_rule",
     "grad_cam",
     "grad_cam_plus_plus",
     "guided_backprop",
+    "hessian_vector_product",
     "hires_cam",
     "input_x_gradient",
     "integrated_gradients",

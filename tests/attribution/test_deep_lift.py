@@ -57,8 +57,7 @@ def test_a_maximum_by_hand(now, before, expected):
     np.testing.assert_allclose(found.attributions.ravel(), expected)
 
 
-@pytest.mark.parametrize("name", ["LeNet", "SqueezeNet"])
-@pytest.mark.parametrize("double", [False, True], ids=["float32", "float64"])
+@pytest.mark.parametrize(("name", "double"), [("LeNet", True), ("SqueezeNet", False)])
 def test_shares_add_up_to_the_change(name, double):
     model, shape = {
         "LeNet": (lenet(CHECKPOINTS / "lenet_mnist.safetensors"), (3, 28, 28, 1)),

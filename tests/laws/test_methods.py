@@ -33,10 +33,12 @@ from jaxvision.adversarial import (
 from jaxvision.attribution import (
     deconvnet,
     deep_lift,
+    directional_derivative,
     expected_gradients,
     grad_cam,
     grad_cam_plus_plus,
     guided_backprop,
+    hessian_vector_product,
     hires_cam,
     input_x_gradient,
     integrated_gradients,
@@ -185,6 +187,14 @@ def run_rise(logits_fn, images, labels, keys):
     return {"map": rise(logits_fn, images, labels, key=keys, n_masks=N_STEPS, cells=3, baseline=0.5)}
 
 
+def run_directional_derivative(logits_fn, images, labels, keys):
+    return {"derivative": directional_derivative(logits_fn, images, labels, 1 + images**2)}
+
+
+def run_hessian_vector_product(logits_fn, images, labels, keys):
+    return {"product": hessian_vector_product(logits_fn, images, labels, 1 + images**2)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -284,6 +294,8 @@ METHODS = [
     Method("kernel_shap", run_kernel_shap, random=True),
     Method("lime", run_lime, random=True),
     Method("rise", run_rise, random=True),
+    Method("directional_derivative", run_directional_derivative),
+    Method("hessian_vector_product", run_hessian_vector_product),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
     Method("fgsm", run_fgsm),
