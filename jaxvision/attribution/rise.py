@@ -112,8 +112,10 @@ def _rise(
     score: Score,
 ) -> Float[Array, "n h w"]:
     def mean(images: Array, labels: Array, baseline: Array, keys: Array) -> Array:
+        _, height, width, _ = images.shape
+
         def masks(k: Array) -> Array:
-            return smooth_masks(keys, k, images.shape[1:3], cells, p_keep).astype(images.dtype)
+            return smooth_masks(keys, k, (height, width), cells, p_keep).astype(images.dtype)
 
         def point(k: Array) -> Array:
             return baseline + masks(k)[..., None] * (images - baseline)
