@@ -55,9 +55,15 @@ from jaxvision.attribution import (
     vargrad,
     xgrad_cam,
 )
-from jaxvision.metrics.faithfulness import deletion, infidelity, max_sensitivity, sensitivity_n
 from jaxvision.pixels import advance, pytree_function, start, start_from_noise
-from jaxvision.visualization import class_visualization, class_visualization_problem
+from jaxvision.visualization import (
+    class_logit,
+    class_visualization,
+    class_visualization_problem,
+    deep_dream,
+    feature_inversion,
+    feature_visualization,
+)
 
 SHAPE, N_CLASSES, N_STEPS = (6, 5, 3), 4, 3
 IMAGES = jax.random.normal(jax.random.key(0), (3, *SHAPE))
@@ -196,24 +202,6 @@ def run_hessian_vector_product(logits_fn, images, labels, keys):
     return {"product": hessian_vector_product(logits_fn, images, labels, 1 + images**2)}
 
 
-def run_deletion(logits_fn, images, labels, keys):
-    return deletion(logits_fn, images, labels, jnp.asarray(images)[..., 0], baseline=0.5, n_steps=N_STEPS)._asdict()
-
-
-def run_infidelity(logits_fn, images, labels, keys):
-    return {"error": infidelity(logits_fn, images, labels, images, key=keys, n_samples=N_STEPS)}
-
-
-def run_max_sensitivity(logits_fn, images, labels, keys):
-    attribute = jax.tree_util.Partial(saliency_map, pytree_function(logits_fn))
-    return {"change": max_sensitivity(attribute, images, labels, key=keys, n_samples=N_STEPS)}
-
-
-def run_sensitivity_n(logits_fn, images, labels, keys):
-    maps = jnp.asarray(images)[..., 0]
-    return {"found": sensitivity_n(logits_fn, images, labels, maps, key=keys, n_pixels=7, n_samples=N_STEPS)}
-
-
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -226,6 +214,29 @@ def run_class_visualization(logits_fn, images, labels, keys):
     )
     trace = {name: value.T for name, value in result.trace.items()}
     return {"images": result.images, "probability": result.probability, **trace}
+
+
+def run_feature_visualization(logits_fn, images, labels, keys):
+    objective = class_logit(labels)
+    result = feature_visualization(logits_fn, objective, len(labels), key=keys, image_shape=SHAPE, n_steps=N_STEPS)
+    trace = {name: value.T for name, value in result.trace.items()}
+    return {"images": result.images, "value": result.value, **trace}
+
+
+def run_deep_dream(logits_fn, images, labels, keys):
+    settings = {"n_octaves": 2, "n_steps": N_STEPS, "max_jitter": 2}
+    return {"images": deep_dream(logits_fn, images, class_logit(labels), key=keys, **settings)}
+
+
+def as_features(logits_fn, images):
+    return {"logits": logits_fn(images)[:, None, None]}
+
+
+def run_feature_inversion(logits_fn, images, labels, keys):
+    features_fn = jax.tree_util.Partial(as_features, pytree_function(logits_fn))
+    result = feature_inversion(features_fn, images, "logits", key=keys, n_steps=N_STEPS)
+    trace = {name: value.T for name, value in result.trace.items()}
+    return {"images": result.images, "distance": result.distance, **trace}
 
 
 EVERYWHERE = (-1e3, 1e3)  # images of the laws are normal noise
@@ -315,12 +326,11 @@ METHODS = [
     Method("rise", run_rise, random=True),
     Method("directional_derivative", run_directional_derivative),
     Method("hessian_vector_product", run_hessian_vector_product),
-    Method("deletion", run_deletion),
-    Method("infidelity", run_infidelity, random=True),
-    Method("max_sensitivity", run_max_sensitivity, random=True),
-    Method("sensitivity_n", run_sensitivity_n, random=True),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
+    Method("feature_visualization", run_feature_visualization, random=True),
+    Method("deep_dream", run_deep_dream, random=True),
+    Method("feature_inversion", run_feature_inversion, random=True),
     Method("fgsm", run_fgsm),
     Method("pgd", run_pgd, random=True),
     Method("pgd_l2", run_pgd_l2, random=True),
