@@ -55,6 +55,7 @@ from jaxvision.attribution import (
     vargrad,
     xgrad_cam,
 )
+from jaxvision.metrics.faithfulness import deletion, infidelity, max_sensitivity, sensitivity_n
 from jaxvision.pixels import advance, pytree_function, start, start_from_noise
 from jaxvision.visualization import (
     class_logit,
@@ -202,6 +203,24 @@ def run_hessian_vector_product(logits_fn, images, labels, keys):
     return {"product": hessian_vector_product(logits_fn, images, labels, 1 + images**2)}
 
 
+def run_deletion(logits_fn, images, labels, keys):
+    return deletion(logits_fn, images, labels, jnp.asarray(images)[..., 0], baseline=0.5, n_steps=N_STEPS)._asdict()
+
+
+def run_infidelity(logits_fn, images, labels, keys):
+    return {"error": infidelity(logits_fn, images, labels, images, key=keys, n_samples=N_STEPS)}
+
+
+def run_max_sensitivity(logits_fn, images, labels, keys):
+    attribute = jax.tree_util.Partial(saliency_map, pytree_function(logits_fn))
+    return {"change": max_sensitivity(attribute, images, labels, key=keys, n_samples=N_STEPS)}
+
+
+def run_sensitivity_n(logits_fn, images, labels, keys):
+    maps = jnp.asarray(images)[..., 0]
+    return {"found": sensitivity_n(logits_fn, images, labels, maps, key=keys, n_pixels=7, n_samples=N_STEPS)}
+
+
 def run_fooling(logits_fn, images, labels, keys):
     result = fooling_image(logits_fn, images, labels, learning_rate=0.5, n_steps=N_STEPS)
     trace = {name: value.T for name, value in result.trace.items()}
@@ -274,14 +293,6 @@ def run_apgd_targeted(logits_fn, images, labels, keys):
     return apgd_targeted(logits_fn, images, labels, eps=0.2, n_steps=N_STEPS, key=keys, **settings)._asdict()
 
 
-def run_square(logits_fn, images, labels, keys):
-    return square(logits_fn, images, labels, eps=0.05, n_steps=N_STEPS, key=keys, bounds=EVERYWHERE)._asdict()
-
-
-def run_fab(logits_fn, images, labels, keys):
-    return fab(logits_fn, images, labels, eps=0.1, n_target_classes=2, n_steps=N_STEPS, bounds=EVERYWHERE)._asdict()
-
-
 def run_carlini_wagner(logits_fn, images, labels, keys):
     settings = {"n_searches": 2, "initial_weight": 100.0, "learning_rate": 0.05, "bounds": (-8.0, 8.0)}
     targets = (labels + 1) % N_CLASSES
@@ -301,6 +312,14 @@ def run_fmn(logits_fn, images, labels, keys):
 def run_fmn_l1(logits_fn, images, labels, keys):
     settings = {"norm": L1, "n_steps": 3 * N_STEPS, "bounds": EVERYWHERE, "targeted": True}
     return fmn(logits_fn, images, (labels + 1) % N_CLASSES, **settings)._asdict()
+
+
+def run_square(logits_fn, images, labels, keys):
+    return square(logits_fn, images, labels, eps=0.05, n_steps=N_STEPS, key=keys, bounds=EVERYWHERE)._asdict()
+
+
+def run_fab(logits_fn, images, labels, keys):
+    return fab(logits_fn, images, labels, eps=0.1, n_target_classes=2, n_steps=N_STEPS, bounds=EVERYWHERE)._asdict()
 
 
 METHODS = [
@@ -326,6 +345,10 @@ METHODS = [
     Method("rise", run_rise, random=True),
     Method("directional_derivative", run_directional_derivative),
     Method("hessian_vector_product", run_hessian_vector_product),
+    Method("deletion", run_deletion),
+    Method("infidelity", run_infidelity, random=True),
+    Method("max_sensitivity", run_max_sensitivity, random=True),
+    Method("sensitivity_n", run_sensitivity_n, random=True),
     Method("fooling_image", run_fooling),
     Method("class_visualization", run_class_visualization, random=True),
     Method("feature_visualization", run_feature_visualization, random=True),
