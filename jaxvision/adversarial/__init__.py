@@ -7,11 +7,13 @@ from jaxvision.adversarial.carlini_wagner import carlini_wagner
 from jaxvision.adversarial.ddn import ddn
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
 from jaxvision.adversarial.fab import fab
+from jaxvision.adversarial.fgsm import fgsm
 from jaxvision.adversarial.fmn import fmn
 from jaxvision.adversarial.fooling import FoolingResult, fooling_image, fooling_problem
+from jaxvision.adversarial.input_diversity import ResizeAndPad, resize_and_pad
 from jaxvision.adversarial.losses import cross_entropy_loss, dlr_loss, margin_loss, targeted_dlr_loss
 from jaxvision.adversarial.norms import L1, L2, LINF, Norm
-from jaxvision.adversarial.pgd import AttackResult, fgsm, pgd
+from jaxvision.adversarial.pgd import AttackResult, pgd
 from jaxvision.adversarial.projections import l1_projection, l2_projection, linf_projection
 from jaxvision.adversarial.samples import l1_sample, l2_sample, linf_sample
 from jaxvision.adversarial.sizes import l1_size, l2_size, linf_size
@@ -27,6 +29,7 @@ __all__ = [
     "DeepFoolResult",
     "FoolingResult",
     "Norm",
+    "ResizeAndPad",
     "apgd",
     "apgd_targeted",
     "autoattack",
@@ -54,6 +57,7 @@ __all__ = [
     "linf_size",
     "margin_loss",
     "pgd",
+    "resize_and_pad",
     "square",
     "targeted_dlr_loss",
 ]

@@ -1,4 +1,4 @@
-r"""Projected gradient ascent on a classifier's loss: FGSM, PGD and MI-FGSM are settings of one loop.
+r"""Projected gradient ascent on a classifier's loss: FGSM, PGD, MI-, NI- and DI-FGSM are settings of one loop.
 
 The loop is not `pixels.optimize`, whose optimiser and projection are parts of the program: here both need the
 unperturbed image and a budget that may differ from image to image and be mapped over, and the best of all images on the
@@ -7,7 +7,7 @@ way is kept, by the loss that an optimiser never sees.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,17 @@ from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.norms import LINF, Norm
 from jaxvision.adversarial.sizes import l1_size, or_one, over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, Keys, check_images, check_labels, example_keys, in_chunks, margin, pytree_function
+from jaxvision.pixels import (
+    Classes,
+    Keys,
+    Transform,
+    check_images,
+    check_labels,
+    example_keys,
+    in_chunks,
+    margin,
+    pytree_function,
+)
 from jaxvision.signatures import LogitsFn
 
 LossFn = Callable[[Array, Array], Array]
@@ -59,6 +69,8 @@ def pgd(
     bounds: Bounds = (0.0, 1.0),
     loss: LossFn = cross_entropy_loss,
     momentum: ArrayLike | None = None,
+    nesterov: bool = False,
+    transform: Transform | None = None,
     keep_best: bool = True,
 ) -> AttackResult:
     r"""Climb the loss by steps of fixed size, always back to the nearest image within eps and the bounds.
@@ -71,7 +83,8 @@ def pgd(
     its best: one that succeeds beats one that does not, then the higher loss counts. One program, one pass forward and
     backward for each step and one forward at the end; its memory does not depend on the number of steps.
 
-    MI-FGSM is `momentum=1.0, step_size=eps / n_steps, random_start=False, keep_best=False`. Mapped over budgets,
+    MI-FGSM is `momentum=1.0, step_size=eps / n_steps, random_start=False, keep_best=False`; with `nesterov=True` it is
+    NI-FGSM, with `transform=ResizeAndPad()` DI-FGSM: images that fool other classifiers as well. Mapped over budgets,
     `jax.vmap(lambda eps: pgd(..., eps=eps))(budgets)` is a whole curve of robust accuracy. No derivative passes the
     result, so that a training step may call it.
 
@@ -84,7 +97,7 @@ def pgd(
         step_size: $\alpha$, likewise; `2.5 * eps / n_steps` if not given.
         n_steps: steps of each restart.
         norm: of the perturbation: `LINF`, `L2` or `L1`.
-        key: for random starts; one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys.
+        key: for random starts and transforms; one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys.
         n_restarts: how often to begin anew.
         random_start: begin uniformly in the ball, brought within the bounds; otherwise at the image itself.
         targeted: descend the loss of a target in place of climbing that of the label.
@@ -92,6 +105,10 @@ def pgd(
         loss: `(logits (N, K), labels (N,)) -> (N,)`, higher the more wrong the classifier is: `cross_entropy_loss`,
             `margin_loss` or `dlr_loss`.
         momentum: $\mu$; None for none.
+        nesterov: take the gradient where the momentum is about to lead, $x_t + \alpha \mu D\, m_{t-1}$ of $D$ values.
+        transform: `(image (H, W, C), key) -> image`, differentiable, before the classifier where a gradient is taken;
+            compared with `==`, as `PixelProblem.transform` is. With it or with `nesterov`, keeping the best costs
+            another forward pass for each step.
         keep_best: False returns the last image of a restart in place of the best on its way, as published.
 
     Returns:
@@ -110,9 +127,12 @@ def pgd(
     References:
         Madry et al., "Towards deep learning models resistant to adversarial attacks",
         https://arxiv.org/abs/1706.06083, 2017, section 2.1. Dong et al., "Boosting adversarial attacks with momentum",
-        https://arxiv.org/abs/1710.06081, 2017, equations 6 and 7. Departures: the best image is kept; a gradient's sign
-        is exact where the classifier is sure (`cross_entropy_loss`); within l2 and l1 the nearest image, not the
-        clipped one.
+        https://arxiv.org/abs/1710.06081, 2017, equations 6 and 7. Lin et al., "Nesterov accelerated gradient and scale
+        invariance for adversarial attacks", https://arxiv.org/abs/1908.06281, 2019, equations 6 to 8; $D$ as in the
+        authors' program, whose gradients have mean 1. Xie et al., "Improving transferability of adversarial examples
+        with input diversity", https://arxiv.org/abs/1803.06978, 2018, section 3.3. Departures: the best image is kept;
+        a gradient's sign is exact where the classifier is sure (`cross_entropy_loss`); within l2 and l1 the nearest
+        image, not the clipped one.
     """
     images = check_images(images)
     labels = check_labels(logits_fn, images, labels)
@@ -122,14 +142,19 @@ def pgd(
     rates = default if step_size is None else check_budgets(step_size, images, "step_size")
     if random_start and key is None:
         raise InputError("a random start needs a key: give key=jax.random.key(seed), or random_start=False")
+    if transform is not None and key is None:
+        raise InputError("a random transform needs a key: give key=jax.random.key(seed)")
+    if nesterov and momentum is None:
+        raise InputError("nesterov looks ahead along a momentum: give momentum=1.0")
     if n_restarts < 1 or n_steps < 0:
         raise InputError(f"expected n_restarts of at least 1 and n_steps of at least 0, got {n_restarts} and {n_steps}")
     if n_restarts > 1 and not random_start:
         raise InputError("restarts are all the same without a random start: give n_restarts=1, or random_start=True")
-    rule = _Rule(norm, n_restarts > 1, random_start, targeted, keep_best)
+    rule = _Rule(norm, n_restarts > 1, random_start, targeted, nesterov, keep_best)
     problem = _Problem(
         pytree_function(logits_fn),
         pytree_function(loss),
+        None if transform is None else pytree_function(transform),
         check_bounds(images, bounds),
         None if momentum is None else jnp.asarray(momentum, images.dtype),
         n_steps,
@@ -139,65 +164,6 @@ def pgd(
     return jax.lax.stop_gradient(_pgd(rule, problem, images, labels, eps, rates, keys))
 
 
-def fgsm(
-    logits_fn: LogitsFn,
-    images: Float[ArrayLike, "n h w c"],
-    labels: Classes,
-    *,
-    eps: ArrayLike,
-    norm: Norm = LINF,
-    targeted: bool = False,
-    bounds: Bounds = (0.0, 1.0),
-    loss: LossFn = cross_entropy_loss,
-) -> AttackResult:
-    r"""One step as long as the budget, from the image itself.
-
-    $$ x' = \operatorname{clip}\bigl(x + \epsilon \operatorname{sign}(\nabla_x L(s(x), y)),\; l,\; h\bigr) $$
-
-    In `L2` the step is $\epsilon\, g / \lVert g \rVert_2$, in `L1` a sparse one.
-
-    Args:
-        logits_fn: images `(N, H, W, C)` to logits `(N, K)`, each image on its own.
-        images: `(N, H, W, C)` floats within the bounds.
-        labels: `(N,)` integers in `[0, K)`: the true classes, or the targets where `targeted`.
-        eps: in the images' unit: a number, or one for each image `(N,)`.
-        norm: of the perturbation: `LINF`, `L2` or `L1`.
-        targeted: descend the loss of a target in place of climbing that of the label.
-        bounds: $l$ and $h$, numbers or one for each channel `(C,)`.
-        loss: `(logits (N, K), labels (N,)) -> (N,)`, higher the more wrong the classifier is.
-
-    Returns:
-        Images, success, loss and size.
-
-    Raises:
-        InputError: if an argument has the wrong shape, type or range.
-
-    Example:
-        >>> logits_fn = lambda images: jnp.stack([images.sum((1, 2, 3)), 1.0 - images[:, 0, 0, 0]], axis=1)
-        >>> image = jnp.array([0.5, 0.25]).reshape(1, 1, 2, 1)
-        >>> fgsm(logits_fn, image, jnp.array([0]), eps=0.125).images.ravel()
-        Array([0.375, 0.125], dtype=float32)
-
-    References:
-        Goodfellow, Shlens and Szegedy, "Explaining and harnessing adversarial examples",
-        https://arxiv.org/abs/1412.6572, 2014, section 3.
-    """
-    return pgd(
-        logits_fn,
-        images,
-        labels,
-        eps=eps,
-        step_size=eps,
-        n_steps=1,
-        norm=norm,
-        random_start=False,
-        targeted=targeted,
-        bounds=bounds,
-        loss=loss,
-        keep_best=False,
-    )
-
-
 class _Rule(NamedTuple):
     """What is part of the program."""
 
@@ -205,6 +171,7 @@ class _Rule(NamedTuple):
     restarts: bool
     random_start: bool
     targeted: bool
+    nesterov: bool
     keep_best: bool
 
 
@@ -213,6 +180,7 @@ class _Problem(NamedTuple):
 
     logits_fn: LogitsFn
     loss_fn: LossFn
+    transform: Transform | None
     bounds: tuple[Array, Array]
     momentum: Array | None
     n_steps: ArrayLike
@@ -260,20 +228,36 @@ def _attack(
         logits = problem.logits_fn(images)
         return sign * problem.loss_fn(logits, labels), sign * margin(logits, labels) < 0
 
-    def step(_: Any, carry: tuple[Array, Array | None, _Found]) -> tuple[Array, Array | None, _Found]:
+    def seen(images: Array, restart: ArrayLike, t: Array) -> Array:
+        """What the classifier is shown where a gradient is taken."""
+        if problem.transform is None:
+            return images
+        of_restart = jax.vmap(jax.random.fold_in, (0, None))(keys, restart)
+        return jax.vmap(problem.transform)(images, jax.vmap(jax.random.fold_in, (0, None))(of_restart, t))
+
+    def step(
+        restart: ArrayLike, t: Array, carry: tuple[Array, Array | None, _Found]
+    ) -> tuple[Array, Array | None, _Found]:
         images, velocity, best = carry
-        gain, pull_back, success = jax.vjp(judge, images, has_aux=True)
+        ahead = images
+        if rule.nesterov and velocity is not None and momentum is not None:
+            ahead = images + over_images(momentum * rates) * velocity * images[0].size
+        gain, pull_back, success = jax.vjp(lambda x: judge(seen(x, restart, t)), ahead, has_aux=True)
         (gradient,) = pull_back(jnp.ones_like(gain))  # each image's own: image i alone moves gain i
         if velocity is not None and momentum is not None:
             gradient = velocity = momentum * velocity + gradient / over_images(or_one(l1_size(gradient)))
         direction = rule.norm.ascend(gradient, low - images, high - images)
+        if rule.keep_best and (rule.nesterov or problem.transform is not None):
+            gain, success = judge(images)  # of the images themselves
         if rule.keep_best:
             best = _better(best, _Found(images, success, gain))
         return moved(images - clean + over_images(rates) * direction), velocity, best
 
     def run(restart: ArrayLike, best: _Found) -> _Found:
         velocity = None if momentum is None else jnp.zeros_like(clean)
-        images, _, best = jax.lax.fori_loop(0, problem.n_steps, step, (start(restart), velocity, best))
+        images, _, best = jax.lax.fori_loop(
+            0, problem.n_steps, functools.partial(step, restart), (start(restart), velocity, best)
+        )
         gain, success = judge(images)
         last = _Found(images, success, gain)
         return last if not rule.restarts and not rule.keep_best else _better(best, last)
