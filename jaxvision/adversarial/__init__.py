@@ -6,6 +6,7 @@ from jaxvision.adversarial.autoattack import STAGES, AutoAttackResult, autoattac
 from jaxvision.adversarial.carlini_wagner import carlini_wagner
 from jaxvision.adversarial.ddn import ddn
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
+from jaxvision.adversarial.ead import ead
 from jaxvision.adversarial.fab import fab
 from jaxvision.adversarial.fgsm import fgsm
 from jaxvision.adversarial.fmn import fmn
@@ -38,6 +39,7 @@ __all__ = [
     "ddn",
     "deepfool",
     "dlr_loss",
+    "ead",
     "fab",
     "fgsm",
     "fmn",

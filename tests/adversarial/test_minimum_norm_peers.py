@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.benchmark_attacks import LENET
-from jaxvision.adversarial import L1, L2, LINF, carlini_wagner, ddn, fmn, l2_size
+from jaxvision.adversarial import L1, L2, LINF, carlini_wagner, ddn, ead, fmn, l2_size
 from jaxvision.backbones import lenet, logits_fn, state_dict
 from jaxvision.data import mnist
 
@@ -90,3 +90,11 @@ def test_fmn_is_as_near_as_foolboxs(package, classifier, net, digits, norm, name
     attack = getattr(package("foolbox").attacks, f"{name}FMNAttack")(steps=50)
     theirs = sizes_of_foolbox(package, attack, net, digits, norm.size)
     assert_at_most(fmn(classifier, *digits, norm=norm, n_steps=50), theirs)
+
+
+def test_ead_is_as_near_as_foolboxs(package, classifier, net, digits):
+    few = tuple(x[:32] for x in digits)
+    settings = {"initial_stepsize": 0.05, "initial_const": 1.0, "regularization": 0.01, "decision_rule": "L1"}
+    attack = package("foolbox").attacks.EADAttack(binary_search_steps=4, steps=25, **settings)
+    ours = ead(classifier, *few, n_searches=4, n_steps=25, step_size=0.05, initial_weight=1.0)
+    assert_at_most(ours, sizes_of_foolbox(package, attack, net, few, L1.size))
