@@ -66,7 +66,9 @@ def cascading_randomization(
        f_l: f_0 \text{ with the first } l \text{ of the given layers drawn anew} $$
 
     A map that hardly changes does not show what the network has learned. Give maps as they are looked at: with
-    absolute values where the picture has them. All steps are one program, one after the other.
+    absolute values where the picture has them. Pixels that are zero in every map, as the background of a digit is in a
+    product with the image, agree whatever the network does: leave them out, or the correlation is high.
+    All steps are one program, one after the other.
 
     Args:
         attribute: `(model, images (N, H, W, C), labels (N,)) -> maps (N, ...)`, such as
@@ -76,7 +78,7 @@ def cascading_randomization(
         labels: `(N,)` integers, handed to `attribute`.
         layers: from the top, the one next to the logits, down: each the beginning of the paths of its leaves, as
             `jax.tree_util.keystr(path, simple=True, separator=".")` has them: "fc2" is "fc2.kernel" and "fc2.bias",
-            but not "fc21.kernel". A leaf belongs to the first layer that has it.
+            but not "fc21.kernel"; in the backbones here "layers.fc2". A leaf belongs to the first layer that has it.
         key: one key; a leaf takes `fold_in(key, i)` by its place i in the model, the same at every step.
         initialize: from a key and a leaf to what takes its place, a function of a module.
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from experiments.networks import CHECKPOINTS
 from jaxvision.attribution.gradients import logit_gradient
+from jaxvision.backbones import lenet, logits_fn
 from jaxvision.errors import InputError
 from jaxvision.metrics.faithfulness import cascading_randomization, redraw
 
@@ -24,13 +26,13 @@ def make_model():
     }
 
 
-def logits(model, images):
+def two_layers(model, images):
     hidden = jnp.tanh(0.2 * images.reshape(len(images), -1) @ model["fc1"]["kernel"] + model["fc1"]["bias"][None])
     return hidden @ model["fc2"]["kernel"] + model["fc2"]["bias"][None] + model["fc21"][None]
 
 
 def gradient(model, images, labels):
-    return logit_gradient(lambda x: logits(model, x), images, labels)
+    return logit_gradient(lambda x: two_layers(model, x), images, labels)
 
 
 def test_each_step_is_the_map_of_the_model_that_lost_so_much():
@@ -83,3 +85,19 @@ def test_bad_input_is_one_sentence():
         cascading_randomization(gradient, make_model(), IMAGES, LABELS, [], key=KEY)
     with pytest.raises(InputError, match="labels must be one integer for each of the 2 images"):
         cascading_randomization(gradient, make_model(), IMAGES, [0], ["fc2"], key=KEY)
+
+
+def test_a_flax_networks_layers_go_by_their_paths():
+    """And a gradient changes with the layers that are lost."""
+    model = lenet(CHECKPOINTS / "lenet_mnist.safetensors")
+
+    def magnitude(model, images, labels):
+        return jnp.abs(logit_gradient(logits_fn(model), images, labels))[..., 0]
+
+    layers = [f"layers.{name}" for name in ("fc2", "fc1", "conv2", "conv1")]
+    images = jax.random.uniform(jax.random.key(0), (2, 28, 28, 1))
+    found = cascading_randomization(magnitude, model, images, LABELS, layers, key=KEY)
+    assert found.correlations.shape == (4, 2)
+    assert found.maps.shape == (4, 2, 28, 28)
+    assert found.correlations.max() < 0.9
+    assert found.correlations[-1].max() < 0.5
