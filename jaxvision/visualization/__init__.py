@@ -1,5 +1,6 @@
 """Which image excites: images made for a class, a channel or a neuron, dreams, inversions and caricatures."""
 
+from jaxvision.visualization.caricature import caricature
 from jaxvision.visualization.class_visualization import (
     ClassVisualizationResult,
     ClipAndBlur,
@@ -41,6 +42,7 @@ __all__ = [
     "Parametrization",
     "add",
     "alignment",
+    "caricature",
     "channel",
     "class_logit",
     "class_visualization",
