@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial import L2, LINF, apgd, carlini_wagner, ddn, deepfool, fgsm, fmn, pgd, square
+from jaxvision.adversarial import L2, LINF, apgd, autoattack, carlini_wagner, ddn, deepfool, fgsm, fmn, pgd, square
 from jaxvision.signatures import LogitsFn
 
 NORMS = {"linf": LINF, "l2": L2}
@@ -130,6 +130,14 @@ def _square(problem: Problem, images: Array, labels: Array, eps: Array, keys: Ar
     return found.images, found.success
 
 
+def _autoattack(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    n_queries = QUERIES * problem.n_steps
+    found = autoattack(
+        problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_steps, n_queries=n_queries, key=keys
+    )
+    return found.images, found.success
+
+
 def _deepfool(problem: Problem) -> tuple[Array, Array, Array]:
     found = deepfool(problem.logits_fn, problem.images, n_steps=problem.n_steps)
     return found.images, found.success, found.size
@@ -153,7 +161,9 @@ def _fmn(problem: Problem) -> tuple[Array, Array, Array]:
     return found.images, found.success, found.size
 
 
-AttackName = Literal["fgsm", "mi_fgsm", "pgd", "apgd", "square", "deepfool", "carlini_wagner", "ddn", "fmn"]
+AttackName = Literal[
+    "fgsm", "mi_fgsm", "pgd", "apgd", "square", "autoattack", "deepfool", "carlini_wagner", "ddn", "fmn"
+]
 
 ATTACKS: Mapping[str, Attack] = {
     "fgsm": at_budgets(_fgsm),
@@ -161,10 +171,17 @@ ATTACKS: Mapping[str, Attack] = {
     "pgd": at_budgets(_pgd),
     "apgd": at_budgets(_apgd),
     "square": at_budgets(_square),
+    "autoattack": at_budgets(_autoattack),
     "deepfool": by_size(_deepfool),
     "carlini_wagner": by_size(_carlini_wagner),
     "ddn": by_size(_ddn),
     "fmn": by_size(_fmn),
 }
-ONLY: Mapping[str, NormName] = {"square": "linf", "deepfool": "l2", "carlini_wagner": "l2", "ddn": "l2"}
+ONLY: Mapping[str, NormName] = {
+    "square": "linf",
+    "autoattack": "linf",
+    "deepfool": "l2",
+    "carlini_wagner": "l2",
+    "ddn": "l2",
+}
 """Attacks that know one norm."""

@@ -11,6 +11,7 @@ from experiments import (
     benchmark_gan,
     benchmark_looking,
     benchmark_metrics,
+    benchmark_searches,
     benchmark_self_critical,
     benchmark_style,
 )
@@ -21,6 +22,7 @@ ROOMS = (
     benchmark_looking,
     benchmark_attribution,
     benchmark_attacks,
+    benchmark_searches,
     benchmark_style,
     benchmark_captioning,
     benchmark_attention,

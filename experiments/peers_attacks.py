@@ -1,4 +1,4 @@
-"""What a PyTorch user would run instead: LeNet, PGD and DeepFool by hand, torchattacks and Foolbox (extra `peers`)."""
+"""What a PyTorch user would run instead: LeNet, PGD and DeepFool by hand, and packages (extra `peers`)."""
 
 import importlib
 import importlib.util
@@ -148,6 +148,43 @@ def foolbox_deepfool(
     attack = foolbox.attacks.L2DeepFoolAttack(steps=n_steps, candidates=n_classes, overshoot=overshoot, loss="logits")
     model, criterion = foolbox.PyTorchModel(net, bounds=(0, 1)), foolbox.criteria.Misclassification(labels)
     return lambda: attack.run(model, clean, criterion)
+
+
+def foolbox_carlini_wagner(
+    net: Net,
+    clean: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    n_steps: int,
+    n_searches: int,
+    learning_rate: float,
+    initial_weight: float,
+    abort_early: bool,
+) -> Attack | None:
+    """Foolbox's attack of Carlini and Wagner; None where it is not installed."""
+    foolbox = _package("foolbox")
+    if foolbox is None:
+        return None
+    attack = foolbox.attacks.L2CarliniWagnerAttack(
+        binary_search_steps=n_searches,
+        steps=n_steps,
+        stepsize=learning_rate,
+        initial_const=initial_weight,
+        abort_early=abort_early,
+    )
+    model, criterion = foolbox.PyTorchModel(net, bounds=(0, 1)), foolbox.criteria.Misclassification(labels)
+    return lambda: attack.run(model, clean, criterion)
+
+
+def torchattacks_apgd(
+    net: Net, clean: torch.Tensor, labels: torch.Tensor, *, eps: float, n_steps: int
+) -> Attack | None:
+    """torchattacks' Auto-PGD by cross-entropy; None where it is not installed."""
+    torchattacks = _package("torchattacks")
+    if torchattacks is None:
+        return None
+    attack = torchattacks.APGD(net, eps=eps, steps=n_steps)
+    return lambda: attack(clean, labels)
 
 
 def _package(name: str) -> Any:
