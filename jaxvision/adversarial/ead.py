@@ -88,8 +88,14 @@ def ead(
             "expected a step_size and an initial_weight above 0 and a confidence and regularization of at least 0, "
             f"got {step_size}, {initial_weight}, {confidence} and {regularization}"
         )
-    numbers = (jnp.asarray(value, images.dtype) for value in (confidence, step_size, regularization))
-    problem = _Problem(pytree_function(logits_fn), check_bounds(images, bounds), *numbers, plan)
+    problem = _Problem(
+        pytree_function(logits_fn),
+        check_bounds(images, bounds),
+        jnp.asarray(confidence, images.dtype),
+        jnp.asarray(step_size, images.dtype),
+        jnp.asarray(regularization, images.dtype),
+        plan,
+    )
     weights = jnp.full(len(images), initial_weight, images.dtype)
     return jax.lax.stop_gradient(_ead(targeted, problem, images, labels, weights))
 

@@ -21,6 +21,7 @@ from jaxvision.adversarial import (
     carlini_wagner,
     ddn,
     deepfool,
+    ead,
     fab,
     fgsm,
     fmn,
@@ -304,6 +305,11 @@ def run_ddn(logits_fn, images, labels, keys):
     return ddn(logits_fn, images, (labels + 1) % N_CLASSES, n_steps=N_STEPS, **settings)._asdict()
 
 
+def run_ead(logits_fn, images, labels, keys):
+    settings = {"n_searches": 2, "initial_weight": 100.0, "step_size": 0.1, "bounds": EVERYWHERE, "targeted": True}
+    return ead(logits_fn, images, (labels + 1) % N_CLASSES, n_steps=N_STEPS, **settings)._asdict()
+
+
 def run_fmn(logits_fn, images, labels, keys):
     settings = {"n_steps": N_STEPS, "bounds": EVERYWHERE, "targeted": True}
     return fmn(logits_fn, images, (labels + 1) % N_CLASSES, **settings)._asdict()
@@ -361,6 +367,7 @@ METHODS = [
     Method("deepfool", run_deepfool),
     Method("carlini_wagner", run_carlini_wagner),
     Method("ddn", run_ddn),
+    Method("ead", run_ead),
     Method("fmn", run_fmn),
     Method("fmn_l1", run_fmn_l1),
     Method("apgd", run_apgd, random=True),
