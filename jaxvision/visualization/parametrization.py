@@ -105,8 +105,8 @@ def maco(image_shape: tuple[int, int, int], *, magnitude: Float[ArrayLike, "h f 
 
     Args:
         image_shape: `(H, W, C)`.
-        magnitude: $r$, `(H, W // 2 + 1, C)`, as of `mean_magnitude`. None for the natural fall with the frequency,
-            $1 / f$, without a mean, scaled to unit deviation.
+        magnitude: $r$, `(H, W // 2 + 1, C)`, such as the mean of `abs(jnp.fft.rfft2(image, axes=(0, 1)))` over many
+            images. None for the natural fall with the frequency, $1 / f$, without a mean, scaled to unit deviation.
 
     Returns:
         The parametrization; its variables are the phases, `(H, W // 2 + 1, C)`, radians.
