@@ -97,7 +97,8 @@ def test_fab_is_torchattacks(torchattacks, classifier, net, pictures, norm, name
 @pytest.mark.slow
 @pytest.mark.parametrize("eps", [0.05, 0.1])
 def test_robust_accuracy_on_digits_is_about_torchattacks(torchattacks, classifier, net, digits, eps):
-    """At the same number of steps and queries, from other starts: within two digits of 64, or below."""
+    """At the same number of steps and queries, from other starts: within what another seed changes, or below. Over four
+    seeds the share that Square leaves varies by 0.08 with us, by 0.06 with them, at 0.1."""
     x, y = tensors(*digits)
 
     def theirs(attack):
@@ -123,8 +124,10 @@ def test_robust_accuracy_on_digits_is_about_torchattacks(torchattacks, classifie
         ),
     }
     shares = {name: (1 - float(ours.success.mean()), theirs(attack)) for name, (ours, attack) in found.items()}
-    assert all(ours <= other + 2 / 64 for ours, other in shares.values()), shares
-    assert shares["autoattack"][0] <= min(ours for ours, _ in shares.values()) + 2 / 64
+    slack = {name: 0.1 if name == "square" else 4 / 64 for name in shares}
+    assert all(ours <= other + slack[name] for name, (ours, other) in shares.items()), shares
+    parts = shares["apgd_targeted"][0], shares["square"][0]  # at the same number of steps
+    assert shares["autoattack"][0] <= min(parts) + 2 / 64
     assert shares["autoattack"][0] < 0.8  # of 63 digits in 64 that are classified rightly
 
 
