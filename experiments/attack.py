@@ -14,7 +14,6 @@ MNIST in JAXVISION_HOME), `--weights imagenet --images FOLDER` ImageNet's Squeez
 two cores. Writes accuracy against budget as a table and a figure, and a sheet of attacked pictures.
 """
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,7 +173,7 @@ def _worst(outcomes: list[Outcome]) -> Outcome:
     return Outcome(chosen, np.any(broken, axis=0), None)
 
 
-@functools.partial(jax.jit)
+@jax.jit
 def _logits(logits_fn: LogitsFn, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
     return jax.nn.softmax(in_chunks(logits_fn, images))
 

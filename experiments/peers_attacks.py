@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import nn
+from torch._functorch import config as functorch
 from torch.nn import functional
 
 from experiments.peers import Form, Net
@@ -102,7 +103,8 @@ def deepfool(net: Net, clean: torch.Tensor, *, n_steps: int, n_classes: int, ove
             break
         gaps = logits.gather(1, classes[:, 1:]) - logits.gather(1, classes[:, :1])  # (n, n_classes - 1)
         last = n_classes - 2
-        slopes = [torch.autograd.grad(gaps[:, k].sum(), x, retain_graph=k < last)[0] for k in range(n_classes - 1)]
+        with functorch.patch(donated_buffer=False):  # a graph that is gone through again must keep what it holds
+            slopes = [torch.autograd.grad(gaps[:, k].sum(), x, retain_graph=k < last)[0] for k in range(n_classes - 1)]
         slope = torch.stack(slopes, 1)
         lengths = slope.flatten(2).norm(dim=2)
         distances = gaps.detach().abs() / lengths

@@ -6,6 +6,9 @@ scaled a little each time they are shown. Warm-up and cosine decay, clipped grad
 SqueezeNet's convolutions, AdamW for LeNet. Iandola et al., "SqueezeNet", 2016, https://arxiv.org/abs/1602.07360; LeCun
 et al., "Gradient-based learning applied to document recognition", 1998.
 
+`--adversarial` trains on images that are attacked first: pgd, as Madry et al., 2017, https://arxiv.org/abs/1706.06083;
+fast, by one step, as Wong, Rice and Kolter, 2020, https://arxiv.org/abs/2001.03994. The score under attack is told.
+
 Without flags it trains the scenes network that comes with this project (its card: checkpoints/squeezenet_scenes.md).
 Ctrl-C leaves a run that `--resume` goes on with, to the same bits. Writes the curve of the training, the mistakes on
 held-out images, metrics for TensorBoard, and with --export the network.
@@ -24,7 +27,7 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, runs, tasks, training_figures
+from experiments import cards, figures, optimizers, robust, runs, tasks, training_figures
 from experiments.command import command, command_line
 from experiments.inputs import require_number
 from jaxvision import weights
@@ -42,8 +45,16 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "batch_size": 48,
         "learning_rate": 4e-3,
         "n_held_out": 5000,
+        "eps": 8 / 255,
     },
-    "mnist": {"network": "lenet", "optimizer": "adamw", "batch_size": 100, "learning_rate": 2e-3, "n_held_out": 10000},
+    "mnist": {
+        "network": "lenet",
+        "optimizer": "adamw",
+        "batch_size": 100,
+        "learning_rate": 2e-3,
+        "n_held_out": 10000,
+        "eps": 0.3,
+    },
 }
 
 # What a card says of a network: its name, and what images it wants.
@@ -81,6 +92,10 @@ class Config:
     """largest global norm of a gradient"""
     n_held_out: int | None = None
     """held-out images for the score; none: 5000 scenes, all 10000 test digits"""
+    adversarial: Literal["none", "fast", "pgd"] = "none"
+    """attack every batch before it is learned from: fast by one step, pgd by ten"""
+    eps: float | None = None
+    """largest change of a value by these attacks, in units of [0, 1]; none: 8/255 for scenes, 0.3 for MNIST"""
     seed: int = 0
     """of weights, scenes, order and augmentation"""
     steps_per_dispatch: int = 50
@@ -108,6 +123,8 @@ class Result:
     n_parameters: int
     seconds: float
     """wall time of the training, compilation included; of a resumed run, since it was resumed"""
+    robust_accuracy: float | None
+    """share of the first 1000 held-out images that stay right under 40 steps of PGD; none without --adversarial"""
 
 
 def main(config: Config) -> Result:
@@ -125,18 +142,21 @@ def main(config: Config) -> Result:
     optimizer = make(rate, weight_decay=settings.weight_decay, clip=settings.clip)
     key = jax.random.key(settings.seed)
     state = start(build(num_classes=len(task.class_names), key=key), optimizer, key=key)
+    attacked = settings.adversarial != "none"
+    seen = jnp.asarray if attacked else prepare  # what is attacked are pictures in [0, 1]
     with runs.open_run("train_classifier", settings) as run:
         state, seconds = runs.trained(
             settings,
             run,
             state,
-            gradient_step(classification_loss, optimizer),
-            Partial(partial(prepared, prepare), task.train),
+            gradient_step(robust.loss(settings, prepare) if attacked else classification_loss, optimizer),
+            Partial(partial(prepared, seen), task.train),
             n_steps=settings.steps,
             steps_per_dispatch=settings.steps_per_dispatch,
         )
         held_out = Partial(partial(prepared, prepare), task.held_out)
         found = score(state.model, held_out, n_batches=settings.n_held_out // tasks.HELD_OUT_BATCH)
+        stays = robust.accuracy(settings, prepare, state.model, task) if attacked else None
         figures.save(training_figures.curve(run.metrics()), run.picture("training.png"))
         figures.save(training_figures.mistakes(task, found), run.picture("mistakes.png"))
         tensors = state_dict(state.model)
@@ -147,9 +167,13 @@ def main(config: Config) -> Result:
             n_held_out=settings.n_held_out,
             n_parameters=sum(tensor.size for tensor in tensors.values()),
             seconds=seconds,
+            robust_accuracy=stays,
         )
         run.finish(result)
         run.note(f"{100 * found.accuracy:.2f} % of {settings.n_held_out} held-out images are classified rightly")
+        if stays is not None:
+            attacked_images = f"of the first {robust.n_images(settings)} stay so under PGD with eps {settings.eps:g}"
+            run.note(f"{100 * stays:.1f} % {attacked_images}")
     if settings.export is not None:
         weights.save(settings.export, tensors, {"network": settings.network, "dataset": settings.dataset})
         write_card(settings, config, task, found, result)
@@ -177,6 +201,7 @@ def write_card(config: Any, given: Config, task: tasks.Task, found: Score, resul
             "training": f"{config.steps} steps of {config.batch_size} images, {OPTIMIZERS[config.optimizer]} with peak "
             f"rate {config.learning_rate:g} and weight decay {config.weight_decay:g}, {100 * config.warmup:g} % "
             f"warm-up then cosine decay to zero, gradients clipped to norm {config.clip:g}, seed {config.seed}",
+            **under_attack(config, result),
             "accuracy": f"**{100 * found.accuracy:.2f} %** ({right} of {n} held-out images; 95 % interval "
             f"± {100 * found.margin:.2f})",
             "loss": f"{result.loss:.4f} nats",
@@ -185,6 +210,18 @@ def write_card(config: Any, given: Config, task: tasks.Task, found: Score, resul
         seconds=result.seconds,
         same="score",
     )
+
+
+def under_attack(config: Any, result: Result) -> dict[str, str]:
+    """Lines of the card of a network that was trained on attacked images."""
+    if result.robust_accuracy is None:
+        return {}
+    n_steps, share = robust.STEPS[config.adversarial], 100 * result.robust_accuracy
+    return {
+        "attacked in training": f"{n_steps} step(s) of PGD within {config.eps:g} of [0, 1], from a random start",
+        "accuracy under attack": f"**{share:.1f} %** of the first {robust.n_images(config)} held-out images under PGD "
+        f"with {robust.N_STEPS} steps within {config.eps:g}",
+    }
 
 
 def resolved(config: Config) -> Any:
@@ -200,8 +237,10 @@ def resolved(config: Config) -> Any:
     settings: Any = runs.filled(config, {"steps": 10_000} | DEFAULTS[config.dataset])
     if settings.network == "lenet" and settings.dataset == "scenes":
         raise InputError("LeNet reads grey digits of 28 px, not scenes: choose --network squeezenet or --dataset mnist")
-    for name in ("steps", "batch_size", "steps_per_dispatch", "checkpoint_every", "learning_rate", "clip"):
+    for name in ("steps", "batch_size", "steps_per_dispatch", "checkpoint_every", "learning_rate", "clip", "eps"):
         require_number(settings, name, above=0)
+    if config.eps is not None and config.adversarial == "none":
+        raise InputError(f"--eps {config.eps:g} is of attacks: add --adversarial fast or --adversarial pgd")
     if not 0 <= settings.warmup < 1:
         raise InputError(f"--warmup must be 0 or more and below 1, a share of the steps, got {settings.warmup}")
     whole, most = tasks.HELD_OUT_BATCH, 10_000 if settings.dataset == "mnist" else 1_000_000

@@ -6,6 +6,7 @@ from jaxvision.adversarial.autoattack import STAGES, AutoAttackResult, autoattac
 from jaxvision.adversarial.carlini_wagner import carlini_wagner
 from jaxvision.adversarial.ddn import ddn
 from jaxvision.adversarial.deepfool import DeepFoolResult, deepfool
+from jaxvision.adversarial.diagnostics import AttackDiagnostics, attack_diagnostics, explain
 from jaxvision.adversarial.ead import ead
 from jaxvision.adversarial.fab import fab
 from jaxvision.adversarial.fgsm import fgsm
@@ -19,20 +20,24 @@ from jaxvision.adversarial.projections import l1_projection, l2_projection, linf
 from jaxvision.adversarial.samples import l1_sample, l2_sample, linf_sample
 from jaxvision.adversarial.sizes import l1_size, l2_size, linf_size
 from jaxvision.adversarial.square import square
+from jaxvision.adversarial.universal import UniversalPerturbation, universal_perturbation
 
 __all__ = [
     "L1",
     "L2",
     "LINF",
     "STAGES",
+    "AttackDiagnostics",
     "AttackResult",
     "AutoAttackResult",
     "DeepFoolResult",
     "FoolingResult",
     "Norm",
     "ResizeAndPad",
+    "UniversalPerturbation",
     "apgd",
     "apgd_targeted",
+    "attack_diagnostics",
     "autoattack",
     "carlini_wagner",
     "cross_entropy_loss",
@@ -40,6 +45,7 @@ __all__ = [
     "deepfool",
     "dlr_loss",
     "ead",
+    "explain",
     "fab",
     "fgsm",
     "fmn",
@@ -62,4 +68,5 @@ __all__ = [
     "resize_and_pad",
     "square",
     "targeted_dlr_loss",
+    "universal_perturbation",
 ]

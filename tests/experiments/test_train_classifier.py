@@ -11,7 +11,7 @@ import pytest
 import tyro
 from jax.tree_util import Partial
 
-from experiments import tasks, train_classifier
+from experiments import robust, tasks, train_classifier
 from experiments.train_classifier import Config, main, resolved, squeezenet_input
 from jaxvision import weights
 from jaxvision.backbones import lenet, squeezenet1_1
@@ -101,9 +101,24 @@ def test_resume_gives_the_same_network(finished, tmp_path):
     assert (tmp_path / "run/metrics.jsonl").read_text() == (folder / "run/metrics.jsonl").read_text()
 
 
+def test_training_on_attacked_images_withstands_more(finished, tmp_path):
+    """Of stripes that an attack can wipe out: what was trained on them loses far more than what was trained against."""
+    few = {"adversarial": "fast", "eps": 0.3, "steps": 80}
+    result = main(config(tmp_path / "run", export=tmp_path / "net.safetensors", **few))
+    settings = resolved(config(tmp_path / "run", **few))
+    usual = robust.accuracy(settings, jnp.asarray, lenet(finished[0] / "net.safetensors"), striped(20, 0))
+    assert result.robust_accuracy > usual + 0.2
+    assert result.robust_accuracy <= result.accuracy
+    assert finished[1].robust_accuracy is None
+    card = (tmp_path / "net.md").read_text()
+    assert "| attacked in training | 1 step(s) of PGD within 0.3 of [0, 1]" in card
+    assert f"**{100 * result.robust_accuracy:.1f} %** of the first 200 held-out images" in card
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
+        (["--eps", "0.1"], "--eps 0.1 is of attacks: add --adversarial fast"),
         (["--network", "lenet"], "LeNet reads grey digits"),
         (["--steps", "0"], "--steps must be above 0, got 0"),
         (["--learning-rate", "-1"], "--learning-rate must be above 0"),
