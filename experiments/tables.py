@@ -36,7 +36,7 @@ def print_table(lines: Lines, caption: str) -> None:
     """
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", caption_style="dim")
     for number, name in enumerate(lines[0]):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for line in lines[1:]:
         table.add_row(*line)
     Console().print(table)
