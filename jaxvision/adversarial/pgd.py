@@ -228,7 +228,7 @@ def _attack(
         logits = problem.logits_fn(images)
         return sign * problem.loss_fn(logits, labels), sign * margin(logits, labels) < 0
 
-    def seen(images: Array, restart: ArrayLike, t: Array) -> Array:
+    def seen(images: Array, restart: ArrayLike, t: ArrayLike) -> Array:
         """What the classifier is shown where a gradient is taken."""
         if problem.transform is None:
             return images
@@ -236,7 +236,7 @@ def _attack(
         return jax.vmap(problem.transform)(images, jax.vmap(jax.random.fold_in, (0, None))(of_restart, t))
 
     def step(
-        restart: ArrayLike, t: Array, carry: tuple[Array, Array | None, _Found]
+        restart: ArrayLike, t: ArrayLike, carry: tuple[Array, Array | None, _Found]
     ) -> tuple[Array, Array | None, _Found]:
         images, velocity, best = carry
         ahead = images

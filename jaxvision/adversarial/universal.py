@@ -133,7 +133,7 @@ def _universal(
         losses = loss_fn(logits_fn(perturbed(perturbation, images[rows])), labels[rows])
         return -jnp.mean(losses) if targeted else jnp.mean(jnp.minimum(losses, jnp.asarray(ceiling, losses.dtype)))
 
-    def step(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def step(index: ArrayLike, state: tuple[Array, Array]) -> tuple[Array, Array]:
         perturbation, order = state
         rows = jax.lax.dynamic_slice_in_dim(order, index * batch_size, batch_size)
         gradient = jax.grad(gain)(perturbation, rows)
@@ -141,7 +141,7 @@ def _universal(
         moved = perturbation + rate[:, None, None, None] * norm.ascend(gradient, -room, room)
         return norm.project(moved, eps, -room, room), order
 
-    def epoch(index: Array, perturbation: Array) -> Array:
+    def epoch(index: ArrayLike, perturbation: Array) -> Array:
         order = jax.random.permutation(jax.random.fold_in(key, index), len(images))
         return jax.lax.fori_loop(0, n_batches, step, (perturbation, order))[0]
 

@@ -82,4 +82,4 @@ def test_an_estimate_of_one_image_has_no_margin():
 def test_what_cannot_be_done_is_said(refused):
     assert refused(attribution, "--n-steps", "0") == ["--n-steps must be at least 1, got 0"]
     *_, sentence = refused(attribution, "--layer", "fire99", "--methods", "grad_cam", "--n-samples", "1")
-    assert sentence.startswith('there is no layer "fire99", the network has features.0')
+    assert sentence.startswith('there is no layer "fire99", the network has ')
