@@ -54,7 +54,7 @@ def subject(network: Network, paths: Sequence[str], *, n_samples: int, seed: int
         digits, labels = mnist("test")
         images = digits[:n_samples].astype(np.float32) / 255
         found = np.asarray(labels[:n_samples], np.int32)
-        return Subject(logits_fn, images, found, "MNIST's test digits", (0.05, 0.1, 0.15, 0.2, 0.3))
+        return Subject(logits_fn, images, found, "test digits of MNIST", (0.05, 0.1, 0.15, 0.2, 0.3))
     inputs = load_inputs(network, paths, n_samples=n_samples, seed=seed)
     labels = probabilities(network, inputs.images).argmax(1).astype(np.int32)
     truth = "pictures, counted as right where the network's answer stays"
