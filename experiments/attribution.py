@@ -10,7 +10,7 @@ Petsiuk, Das and Saenko, "RISE", https://arxiv.org/abs/1806.07421, 2018; Adebayo
 maps", https://arxiv.org/abs/1810.03292, 2018; Zhang et al., "Top-down neural attention by excitation backprop",
 https://arxiv.org/abs/1608.00507, 2016.
 
-Without flags the scenes network looks at held-out scenes, in about three minutes on two cores; `--weights imagenet
+Without flags the scenes network looks at held-out scenes, in about 3 minutes on two cores; `--weights imagenet
 --images FOLDER` takes ImageNet's SqueezeNet and your pictures. Writes the table (Markdown) and the sheet.
 """
 

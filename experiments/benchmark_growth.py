@@ -10,7 +10,7 @@ the results against one device's, and counts what each device computes, holds an
 and 256 devices `scaling_model` says what published accelerators would reach: a model, not a measurement.
 
 --curves side devices measures these alone. Close other programs first. Expected on two CPU cores: a pixel's time within
-15 per cent from 256 to 1024 px, a step's whatever the run's length, memory linear in the pixels; less than ten minutes.
+15 per cent from 256 to 1024 px, a step's whatever the run's length, memory linear in the pixels; less than 10 minutes.
 """
 
 from dataclasses import dataclass, replace

@@ -7,7 +7,7 @@ of the content: between two content weights the logarithms are interpolated. Sma
 
 Gram matrices: Gatys, Ecker and Bethge, 2016; moments: Huang and Belongie, 2017; wasserstein: means and covariances
 moved in the cheapest way; sliced: Heitz et al., 2021. Expected on ImageNet's SqueezeNet: the table in
-docs/style_quality.md. Four to six minutes on two cores. Writes the table (Markdown), curves and a sheet of pictures.
+docs/style_quality.md. 4 to 6 minutes on two cores. Writes the table (Markdown), curves and a sheet of pictures.
 """
 
 import itertools

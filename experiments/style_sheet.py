@@ -6,7 +6,7 @@ instead of the content, with a row for each seed. Every image is optimised on it
 beginnings are arrays `(N, ...)` handed to one `style.transfer`.
 
 Gatys, Ecker and Bethge, "Image style transfer using convolutional neural networks", CVPR 2016, figure 4. Without flags
-three sample pictures and three weights; about two minutes on two cores. Writes the sheet and its images.
+three sample pictures and three weights; about 2 minutes on two cores. Writes the sheet and its images.
 """
 
 from dataclasses import dataclass

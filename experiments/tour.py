@@ -3,7 +3,7 @@
 Runs each experiment in turn with few pictures and few steps and writes `gallery/index.html`, which opens from disk
 without network or scripts: picture first, then what it is, the command that made it, and the numbers. It uses
 ImageNet's SqueezeNet where JAXVISION_HOME has it or it can be downloaded and converted, otherwise the network that
-comes with the project, and says which. Expected: about three minutes on two cores.
+comes with the project, and says which. Expected: about 3 minutes on two cores.
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ Without flags it draws ten classes with the best network at hand (eight of the s
 ImageNet weights a person knows tarantula, castle, strawberry and flamingo again, and the network is sure of them. The
 scenes network, which has seen plain shapes only, gets patches of colour, half of which it recognises; its legible
 images are those of `experiments.class_visualization`. `--n 100` draws a hundred of the thousand classes,
-`--layer fire7` channels. About two minutes for ten on two cores. Writes the sheet and each image. Ctrl-C leaves a run
+`--layer fire7` channels. About 2 minutes for ten on two cores. Writes the sheet and each image. Ctrl-C leaves a run
 that --resume goes on with, to the same bits.
 """
 

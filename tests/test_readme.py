@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.__main__ import ROOMS
+
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
@@ -32,3 +34,8 @@ def test_every_experiment_is_named():
     modules = README.parent.joinpath("experiments").glob("*.py")
     runnable = {path.stem for path in modules if "\n    command(" in path.read_text(encoding="utf-8")}
     assert runnable == set(re.findall(r"^\| `python -m experiments\.(\w+)", TEXT, flags=re.MULTILINE))
+
+
+def test_every_experiment_is_listed():
+    named = set(re.findall(r"^\| `python -m experiments\.(\w+)", TEXT, flags=re.MULTILINE))
+    assert sorted(name for names in ROOMS.values() for name in names) == sorted(named)
