@@ -20,6 +20,8 @@ from jaxvision.captioning.rewards import RewardFn, caption_lengths, cider_reward
 from jaxvision.captioning.sampling import sample
 from jaxvision.captioning.self_critical import Attempts, CaptionModel, attempt, policy_gradient_loss, self_critical_loss
 from jaxvision.captioning.steps import OfImages
+from jaxvision.captioning.top_down import TopDownCaptioner, TopDownCarry, top_down_captioner
+from jaxvision.captioning.transformer import TransformerCaptioner, TransformerCarry, transformer_captioner
 from jaxvision.captioning.vocabulary import END, NULL, START, UNK, Vocabulary
 
 __all__ = [
@@ -38,6 +40,10 @@ __all__ = [
     "Grid",
     "OfImages",
     "RewardFn",
+    "TopDownCaptioner",
+    "TopDownCarry",
+    "TransformerCaptioner",
+    "TransformerCarry",
     "Vocabulary",
     "attempt",
     "attention_captioner",
@@ -54,4 +60,6 @@ __all__ = [
     "sample",
     "self_critical_loss",
     "temporal_softmax_loss",
+    "top_down_captioner",
+    "transformer_captioner",
 ]

@@ -6,7 +6,14 @@ A cell is `step(params, state, x) -> state` and `sequence(params, x, state) -> (
 plain pytrees.
 """
 
-from jaxvision.recurrent.attention import Attended, AttentionParams, attention_keys, attention_params, soft_attention
+from jaxvision.recurrent.attention import (
+    Attended,
+    AttentionParams,
+    attend_to,
+    attention_keys,
+    attention_params,
+    soft_attention,
+)
 from jaxvision.recurrent.attentive_lstm import attentive_lstm, attentive_lstm_step
 from jaxvision.recurrent.conversion import (
     gru_from_flax,
@@ -33,6 +40,7 @@ __all__ = [
     "GRUParams",
     "LSTMState",
     "RecurrentParams",
+    "attend_to",
     "attention_keys",
     "attention_params",
     "attentive_lstm",

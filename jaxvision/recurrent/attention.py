@@ -132,10 +132,37 @@ def soft_attention(
         generation with visual attention", https://arxiv.org/abs/1502.03044, 2015, equations 4, 5 and 13, and the gate
         of section 4.2.1.
     """
-    n, n_cells, size = keys.shape
-    q = (h @ params.W_state).reshape(n, -1, 1, size)  # (N, K, 1, A)
-    u = once(jnp.tanh(keys[:, None] + q))  # (N, K, L, A)
-    weights = jax.nn.softmax((u.reshape(-1, size) @ params.v).reshape(n, -1, n_cells), axis=2)
-    context = jnp.einsum("nkl,nld->nkd", weights, grid).reshape(h.shape[0], -1)
+    seen = attend_to(params.v, h @ params.W_state, grid, keys)
     gate = jax.nn.sigmoid(h @ params.w_gate + params.b_gate[None])
-    return Attended(gate[:, None] * context, weights.reshape(h.shape[0], n_cells))
+    return seen._replace(context=gate[:, None] * seen.context)
+
+
+def attend_to(
+    v: Float[Array, " a"], query: Float[Array, "m a"], grid: Float[Array, "n l d"], keys: Float[Array, "n l a"]
+) -> Attended:
+    r"""Where a query looks, without a gate.
+
+    $$ \alpha = \mathrm{softmax}_l (v^\top \tanh(k_l + q)), \qquad z = \sum_l \alpha_l a_l $$
+
+    Args:
+        v: `(A,)`.
+        query: `(M, A)`, M as in `soft_attention`.
+        grid: `(N, L, D)`, the cells $a$.
+        keys: `(N, L, A)`.
+
+    Returns:
+        Contexts `(M, D)` and weights `(M, L)`.
+
+    Example:
+        >>> grid = jnp.array([[[1.0], [3.0]]])
+        >>> attend_to(jnp.ones(1), jnp.zeros((1, 1)), grid, 0 * grid).context
+        Array([[2.]], dtype=float32)
+
+    References:
+        Bahdanau, Cho and Bengio, https://arxiv.org/abs/1409.0473, 2015, section A.1.2.
+    """
+    n, n_cells, size = keys.shape
+    u = once(jnp.tanh(keys[:, None] + query.reshape(n, -1, 1, size)))  # (N, K, L, A)
+    weights = jax.nn.softmax((u.reshape(-1, size) @ v).reshape(n, -1, n_cells), axis=2)
+    context = jnp.einsum("nkl,nld->nkd", weights, grid).reshape(query.shape[0], -1)
+    return Attended(context, weights.reshape(query.shape[0], n_cells))
