@@ -3,7 +3,8 @@
 The features of an image begin the state of a recurrent cell, which says one word after the other (Vinyals et al.,
 "Show and tell", 2015, https://arxiv.org/abs/1411.4555, and CS231n's assignment 3, where the image is the first state).
 Captions are decoded greedily, by beam search and by sampling, scored by BLEU, ROUGE-L and CIDEr-D, and, for the
-procedural scenes, judged claim by claim: is what the caption says true?
+procedural scenes, judged claim by claim: is what the caption says true? With `--model attention`, `top_down` or
+`transformer` the captioner looks at a grid of cells before each word, and captions_attention.png shows where.
 
 Without flags it trains the scenes captioner that comes with this project (its card: checkpoints/captioner_scenes.md),
 13 minutes on one core.
@@ -13,6 +14,7 @@ leaves a run that `--resume` goes on with, to the same bits.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,14 +23,16 @@ import numpy as np
 
 from experiments import caption_data, caption_figures, caption_training, figures, runs
 from experiments.caption_data import Data
+from experiments.caption_pointing import Pointing, pointing_game
 from experiments.caption_scores import Scores, scored
 from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_captioner, rounded, save_captioner
 from experiments.command import command
-from experiments.encoders import encode
+from experiments.encoders import encode, load_encoder
 from experiments.inputs import require_number
 from jaxvision.data import read_images
-from jaxvision.data.captions import captioned_scenes
+from jaxvision.data.captions import CaptionedScenes, captioned_scenes
 from jaxvision.errors import InputError
+from jaxvision.training import Run
 
 N_SHOWN = 8  # pictures on the sheet
 
@@ -50,8 +54,11 @@ class Config:
     dataset: Literal["scenes", "coco", "coco_mini", "cs231n"] = "scenes"
     """what to learn; scenes need no files, the others are read below JAXVISION_HOME (coco, coco_mini: official layout;
     cs231n: the course's coco_captioning pack)"""
+    model: Literal["plain", "attention", "top_down", "transformer"] = "plain"
+    """the captioner: plain sees one row of features for each image; attention (Xu et al., 2015), top_down (Anderson et
+    al., 2018) and transformer (Vaswani et al., 2017) look at a grid of cells before each word"""
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
-    """the recurrent cell"""
+    """the recurrent cell of a plain captioner"""
     overfit: bool = False
     """learn 50 captions of 50 pictures by heart, with the assignment's settings"""
     steps: int | None = None
@@ -61,9 +68,14 @@ class Config:
     learning_rate: float | None = None
     """peak, after the warm-up; none: 2e-3 (scenes, coco_mini), 1e-3 (coco, cs231n), 5e-3 (--overfit)"""
     hidden_size: int | None = None
-    """of the state; none: 256 (scenes, coco_mini), else 512"""
+    """of the state, of a transformer between the two weights that end a layer; none: 256 (scenes, coco_mini), else
+    512"""
     embed_size: int | None = None
-    """of a word's vector; none: 128 (scenes, coco_mini), else 256"""
+    """of a word's vector, of attention's keys, of a transformer's rows; none: 128 (scenes, coco_mini), else 256"""
+    num_layers: int = 2
+    """of a transformer"""
+    num_heads: int = 4
+    """of a transformer's attention, a divisor of --embed-size"""
     max_length: int | None = None
     """words of a caption with its start and end; none: 24, of cs231n 17"""
     min_count: int = 2
@@ -74,6 +86,8 @@ class Config:
     """fetch COCO's photographs where they are missing (19 GB and more; the size is said first)"""
     n_train: int = 60000
     """scenes to learn from"""
+    hard: bool = False
+    """scenes with four objects close together, which cover parts of one another"""
     n_held_out: int = 1000
     """held-out pictures for the scores, at most"""
     num_beams: int = 5
@@ -112,6 +126,8 @@ class Result:
     """of the last tenth of the training batches: nats per caption, summed over its words"""
     scores: Scores | None = None
     """of held-out pictures or scenes, by decoder"""
+    pointing: dict[str, Pointing] | None = None
+    """of an attentive captioner on scenes, by kind of word: how often its attention is on what the word names"""
     by_heart: float | None = None
     """with --overfit: share of the training captions that come back word for word"""
     seconds: float | None = None
@@ -149,12 +165,18 @@ def main(config: Config) -> Result:
             images = [shown.image(row) for row in range(min(N_SHOWN, len(shown.features)))]
             sheet = caption_figures.sheet(images, said, shown.references, found.of_images if found else None)
             pictures.insert(0, figures.save(sheet, run.picture("captions.png")))
+            if captioner.encoder.grid:
+                pictures.insert(1, save_attention(captioner, shown.features, images, said["beam"], run))
+        pointing = None
+        if captioner.encoder.grid and data.scenes is not None and not settings.overfit:
+            pointing = pointed(captioner, shown.features, said["beam"], data.scenes, run)
         result = Result(
             run_dir=run.path,
             pictures=tuple(pictures),
             captions={name: tuple(captions[:N_SHOWN]) for name, captions in said.items()},
             loss=trained.loss,
             scores=found,
+            pointing=pointing,
             by_heart=by_heart,
             seconds=trained.seconds,
         )
@@ -179,7 +201,7 @@ def caption_pictures(config: Config) -> Result:
         )
     scenes, found = None, None
     if config.n_samples:
-        scenes = captioned_scenes("test", config.n_samples, size=captioner.encoder.size)
+        scenes = captioned_scenes("test", config.n_samples, size=captioner.encoder.size, hard=config.hard)
         names, images, references = scenes.names, scenes.images.astype(np.float32) / 255, scenes.captions
     else:
         names, images = read_images(config.caption, captioner.encoder.size)
@@ -187,16 +209,20 @@ def caption_pictures(config: Config) -> Result:
     with runs.open_run("caption", config) as run:
         if captioner.encoder.name == "scenes" and scenes is None:
             run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
-        said = decoded(captioner, encode(captioner.encoder, images), config)
+        features = encode(captioner.encoder, images)
+        said, pointing = decoded(captioner, features, config), None
         for name, best in zip(names, said["beam"], strict=True):
             print(f"{name}: {best}")
         if scenes is not None:
             found = scored(said, references, str.split, scenes)
             run.note("\n".join(found.lines()))
         sheet = caption_figures.sheet(list(images), said, references, found.of_images if found else None)
-        path = figures.save(sheet, run.picture("captions.png"))
+        pictures = [figures.save(sheet, run.picture("captions.png"))]
+        if captioner.encoder.grid:
+            pictures.append(save_attention(captioner, features, list(images[:N_SHOWN]), said["beam"], run))
+            pointing = pointed(captioner, features, said["beam"], scenes, run) if scenes is not None else None
         captions = {name: tuple(sentences) for name, sentences in said.items()}
-        result = Result(run_dir=run.path, pictures=(path,), captions=captions, scores=found)
+        result = Result(run_dir=run.path, pictures=tuple(pictures), captions=captions, scores=found, pointing=pointing)
         run.finish(result)
     return result
 
@@ -210,6 +236,26 @@ def decoded(captioner: TrainedCaptioner, features: np.ndarray, config: Config) -
     }
 
 
+def save_attention(
+    captioner: TrainedCaptioner, features: np.ndarray, images: list[np.ndarray], captions: Sequence[str], run: Run
+) -> Path:
+    """The sheet of where each word of some captions was looked for."""
+    few = captions[: len(images)]
+    maps = captioner.maps(features[: len(images)], few)
+    return figures.save(caption_figures.attention(images, few, maps), run.picture("captions_attention.png"))
+
+
+def pointed(
+    captioner: TrainedCaptioner, features: np.ndarray, captions: Sequence[str], scenes: CaptionedScenes, run: Run
+) -> dict[str, Pointing]:
+    """The pointing game over all captions, and a line about it."""
+    side = captioner.encoder.side
+    assert side is not None
+    found = pointing_game(captions, captioner.maps(features, captions), scenes, side)
+    run.note("\n".join(f"{name} words: {of_kind.line()}" for name, of_kind in found.items()))
+    return found
+
+
 def share_by_heart(said: list[str], taught: list[str]) -> float:
     """How many captions are the taught ones, word for word."""
     return float(np.mean([one == other for one, other in zip(said, taught, strict=True)]))
@@ -219,8 +265,11 @@ def load_data(settings: Any) -> Data:
     """The data set of the settings; for `--overfit` 50 pictures of it."""
     n_train = caption_training.BY_HEART if settings.overfit else settings.n_train
     if settings.dataset == "scenes":
-        data = caption_data.scenes(n_train, settings.n_held_out, settings.max_length)
+        data = caption_data.scenes(
+            n_train, settings.n_held_out, settings.max_length, grid=settings.model != "plain", hard=settings.hard
+        )
     elif settings.dataset == "cs231n":
+        load_encoder("course", grid=settings.model != "plain")  # refuses a grid before anything is read
         data = caption_data.course(settings.n_held_out)
     else:
         data = caption_data.coco(
@@ -229,6 +278,7 @@ def load_data(settings: Any) -> Data:
             settings.n_held_out,
             settings.max_length,
             1 if settings.overfit else settings.min_count,  # by heart means every word
+            grid=settings.model != "plain",
             download=settings.download_images,
         )
     if not settings.overfit:
@@ -248,10 +298,17 @@ def resolved(config: Config) -> Any:
     """
     defaults = DEFAULTS["overfit" if config.overfit else config.dataset] | {"max_length": MAX_LENGTH[config.dataset]}
     settings = runs.filled(config, defaults)
-    for name in (*defaults, "min_count", "n_train", "n_held_out", "num_beams", "checkpoint_every"):
+    others = ("min_count", "n_train", "n_held_out", "num_beams", "num_layers", "num_heads", "checkpoint_every")
+    for name in (*defaults, *others):
         require_number(settings, name, above=0)
     if settings.temperature < 0:
         raise InputError(f"--temperature must be 0 (the most probable words) or more, got {settings.temperature}")
+    if settings.cell != "lstm" and settings.model != "plain":
+        raise InputError(f"--cell {settings.cell} is of --model plain: leave it out with --model {settings.model}")
+    if settings.model == "transformer" and settings.embed_size % settings.num_heads:
+        raise InputError(f"--num-heads must divide --embed-size {settings.embed_size}, got {settings.num_heads}")
+    if settings.hard and settings.dataset != "scenes":
+        raise InputError("--hard is of --dataset scenes: leave it out with photographs")
     if settings.max_length < 3:
         raise InputError(f"--max-length must be 3 or more, a start, a word and an end; got {settings.max_length}")
     return settings

@@ -29,14 +29,14 @@ class Split:
     """Pictures of one split, as a captioner sees them.
 
     Attributes:
-        features: `(M, D)` of each picture.
+        features: `(M, D)` of each picture, or `(M, L, D)` of its cells.
         tokens: `(K, T)` captions as ids.
         pictures: `(K,)` the row of `features` that a caption is about.
         references: `(M,)` what people say of each picture.
         image: `row -> (h, w, 3)` RGB in [0, 1], for a figure; None where there are only features.
     """
 
-    features: Float[np.ndarray, "m d"]
+    features: Float[np.ndarray, "m *d"]
     tokens: Int[np.ndarray, "k t"]
     pictures: Int[np.ndarray, " k"]
     references: tuple[tuple[str, ...], ...]
@@ -66,29 +66,41 @@ class Data:
     note: str
 
 
-def scenes(n_train: int, n_held_out: int, max_length: int) -> Data:
+def scenes(n_train: int, n_held_out: int, max_length: int, *, grid: bool = False, hard: bool = False) -> Data:
     """Procedural scenes, 64 px, five captions each; features by SceneNet.
 
     Args:
         n_train: scenes to learn from.
         n_held_out: scenes to be judged by, of another split.
         max_length: T, with START and END.
+        grid: features are SceneNet's cells, for a captioner that attends.
+        hard: four objects that cover parts of one another.
     """
-    encoder = load_encoder("scenes")
+    encoder = load_encoder("scenes", grid=grid)
     vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
-    train, held_out = captioned_scenes("train", n_train), captioned_scenes("test", n_held_out)
+    train, held_out = (captioned_scenes(split, n, hard=hard) for split, n in (("train", n_train), ("test", n_held_out)))
     splits = [
         _split(encode(encoder, source.images), source.captions, str.split, vocabulary, max_length, _of_scenes(source))
         for source in (train, held_out)
     ]
+    kind = "hard" if hard else "procedural"
     note = (
-        f"{n_train:,} procedural scenes (split `train`) with five captions each; judged on {n_held_out:,} of the split "
+        f"{n_train:,} {kind} scenes (split `train`) with five captions each; judged on {n_held_out:,} of the split "
         "`test`"
     )
     return Data(splits[0], splits[1], vocabulary, encoder, str.split, held_out, note)
 
 
-def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: int, *, download: bool) -> Data:
+def coco(
+    folder: str,
+    year: int,
+    n_held_out: int,
+    max_length: int,
+    min_count: int,
+    *,
+    grid: bool = False,
+    download: bool = False,
+) -> Data:
     """COCO's photographs below JAXVISION_HOME; features by ImageNet's SqueezeNet, cached there.
 
     Args:
@@ -97,12 +109,13 @@ def coco(folder: str, year: int, n_held_out: int, max_length: int, min_count: in
         n_held_out: pictures of the validation split to be judged by.
         max_length: T, with START and END.
         min_count: how often a word must be there to be learned.
+        grid: features are cells of SqueezeNet's last map, for a captioner that attends.
         download: fetch the pictures where they are missing.
 
     Raises:
         InputError: if files are missing or damaged.
     """
-    encoder = load_encoder("imagenet")
+    encoder = load_encoder("imagenet", grid=grid)
     sources = [
         coco_captions(split, year=year, folder=folder, download_images=download) for split in ("train", "validation")
     ]

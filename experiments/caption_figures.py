@@ -4,8 +4,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from experiments import figures
 
@@ -59,6 +62,56 @@ def _lines(said: Mapping[str, str], references: Sequence[str]) -> list[tuple[str
     told = [(f"{name}: {caption or '(nothing)'}", figures.INK) for name, caption in said.items()]
     told += [(f"- {caption}", figures.GREY) for caption in references]
     return [(line, colour) for text, colour in told for line in textwrap.wrap(text, WRAP, subsequent_indent="    ")]
+
+
+@rc_context(figures.STYLE)
+def attention(
+    images: Sequence[np.ndarray], captions: Sequence[str], maps: Float[np.ndarray, "n t l"], *, most: int = 12
+) -> Figure:
+    """A row for each picture: the picture, then for each word of its caption where it was looked for.
+
+    Attention is shown by light: the cell with the most of it is as bright as the picture, the others in proportion.
+    A frame marks that cell.
+
+    Args:
+        images: `(h, w, 3)` in [0, 1].
+        captions: one for each picture.
+        maps: `(N, T, L)`, the shares of L cells, row by row of a square grid.
+        most: words shown of a caption.
+    """
+    words = [caption.split()[:most] for caption in captions]
+    side = round(maps.shape[2] ** 0.5)
+    columns = 1 + max([1, *(len(of_one) for of_one in words)])
+    tile, gap, top = 0.86, 0.06, 0.2  # inches
+    width, height = columns * (tile + gap) + gap, len(images) * (tile + gap + top) + gap
+    figure = Figure(figsize=(width, height))
+
+    def panel(row: int, column: int, image: np.ndarray, title: str, colour: str) -> Axes:
+        x, y = gap + column * (tile + gap), height - (row + 1) * (tile + gap + top)
+        axis = figure.add_axes((x / width, y / height, tile / width, tile / height))
+        axis.imshow(np.clip(image, 0, 1), extent=(0, side, side, 0), interpolation="nearest")
+        axis.set_axis_off()
+        figure.text((x + tile / 2) / width, (y + tile + 0.04) / height, title, ha="center", color=colour, fontsize=8)
+        return axis
+
+    for row, (image, of_one) in enumerate(zip(images, words, strict=True)):
+        panel(row, 0, image, "image", figures.GREY)
+        for column, word in enumerate(of_one, start=1):
+            shares = maps[row, column - 1].reshape(side, side)
+            light = np.clip(_enlarged(shares / shares.max(), image.shape[:2]), 0, 1)[:, :, None]
+            axis = panel(row, column, image * (0.12 + 0.88 * light), word, figures.INK)
+            y, x = divmod(int(shares.argmax()), side)
+            axis.add_patch(Rectangle((x, y), 1, 1, fill=False, linewidth=1.2, edgecolor=figures.ORANGE))
+    return figure
+
+
+def _enlarged(shares: Float[np.ndarray, "s s"], size: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    """Between the cells' centres by straight lines."""
+    for axis, length in enumerate(size):
+        n = shares.shape[axis]
+        at = (np.arange(length) + 0.5) * n / length - 0.5
+        shares = np.apply_along_axis(lambda row, at=at, n=n: np.interp(at, np.arange(n), row), axis, shares)
+    return shares
 
 
 @rc_context(figures.STYLE)

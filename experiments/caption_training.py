@@ -14,8 +14,9 @@ from jaxtyping import Array, Float, Int, Key
 from experiments import cards, optimizers, runs
 from experiments.caption_data import Data, Split
 from experiments.captioner_files import TrainedCaptioner
+from experiments.captioners import moments, new_captioner, with_scaled_input
 from experiments.command import command_line
-from jaxvision.captioning import Captioner, caption_loss, captioner
+from jaxvision.captioning import CaptionModel, caption_loss
 from jaxvision.files import atomic_write
 from jaxvision.metrics.captions import evaluate
 from jaxvision.training import Run, TrainState, gradient_step, shuffled, start
@@ -42,24 +43,17 @@ def train(config: Any, data: Data, run: Run) -> Trained:
         data: what to learn.
         run: where metrics and checkpoints go; with `config.resume` the run to go on with.
     """
-    mean, scale = _moments(data.train.features)
-    features = (data.train.features - mean) / scale
+    mean, scale = moments(data.train.features)
+    features = ((data.train.features - mean) / scale).astype(data.train.features.dtype)
     key = jax.random.key(config.seed)
-    model = captioner(
-        key,
-        feature_size=features.shape[1],
-        vocabulary_size=len(data.vocabulary),
-        embed_size=config.embed_size,
-        hidden_size=config.hidden_size,
-        cell=config.cell,
-    )
+    model = new_captioner(config, key, features.shape[-1], len(data.vocabulary))
     rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
     optimizer = optimizers.adamw(rate, weight_decay=0.0 if config.overfit else 1e-4, clip=CLIP)
     state = start(model, optimizer, key=key)
     arrays = (features, data.train.tokens, data.train.pictures)
     batches = Partial(partial(_batch, batch_size=config.batch_size), *map(jnp.asarray, arrays), key)
 
-    def finished(model: Captioner) -> TrainedCaptioner:
+    def finished(model: CaptionModel) -> TrainedCaptioner:
         return TrainedCaptioner(with_scaled_input(model, mean, scale), data.vocabulary, data.encoder, config.max_length)
 
     log = run.path / "validation.jsonl"
@@ -94,30 +88,12 @@ def looked_at(captioner: TrainedCaptioner, data: Data) -> dict[str, Any]:
     return {"loss": float(loss), "bleu_4": corpus.bleu_4, "cider_d": corpus.cider_d, "said": said[:3]}
 
 
-def with_scaled_input(model: Captioner, mean: Float[np.ndarray, " d"], scale: Float[np.ndarray, " d"]) -> Captioner:
-    r"""The same captioner for features that were not brought to mean 0 and deviation 1 beforehand.
-
-    $$ \frac{f - \mu}{\sigma} W + b = f \frac{W}{\sigma} + \left( b - \frac{\mu}{\sigma} W \right) $$
-
-    Args:
-        model: for scaled features.
-        mean: $\mu$, `(D,)`.
-        scale: $\sigma$, `(D,)`.
-
-    Returns:
-        For features as they are.
-    """
-    W = model.W_proj / jnp.asarray(scale)[:, None]
-    return model._replace(W_proj=W, b_proj=model.b_proj - jnp.asarray(mean) @ W)
-
-
 def write_card(settings: Any, config: Any, data: Data, captioner: TrainedCaptioner, result: Any) -> Path:
     """The card of a captioner, beside its file."""
     n_parameters = sum(leaf.size for leaf in jax.tree.leaves(captioner.model))
     rows = {
         "command": f"`{command_line('caption', config)}`",
-        "network": f"{captioner.model.cell}, {n_parameters:,} parameters, {settings.hidden_size} states, "
-        f"{len(captioner.vocabulary)} words; float16, the assignment's names",
+        "network": f"{_kind(settings)}, {n_parameters:,} parameters, {len(captioner.vocabulary)} words; float16",
         "features": captioner.encoder.preprocessing,
         "data": data.note,
         "training": f"{settings.steps} steps of {settings.batch_size} captions, AdamW with peak rate "
@@ -130,7 +106,17 @@ def write_card(settings: Any, config: Any, data: Data, captioner: TrainedCaption
     return cards.table(settings.export, f"Captioner of {settings.dataset}", rows, seconds=result.seconds, same="scores")
 
 
-def _loss(model: Captioner, batch: tuple[Array, Array], key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
+def _kind(settings: Any) -> str:
+    """The network in words."""
+    if settings.model == "plain":
+        return f"{settings.cell}, {settings.hidden_size} states"
+    if settings.model == "transformer":
+        return f"Transformer decoder, {settings.num_layers} layers of size {settings.embed_size}"
+    kind = "soft attention" if settings.model == "attention" else "top-down attention"
+    return f"{kind}, {settings.hidden_size} states"
+
+
+def _loss(model: CaptionModel, batch: tuple[Array, Array], key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
     features, tokens = batch
     loss = caption_loss(model, features, tokens)
     n_words = jnp.mean(jnp.sum(tokens[:, 1:] != 0, axis=1).astype(jnp.float32))
@@ -138,7 +124,7 @@ def _loss(model: Captioner, batch: tuple[Array, Array], key: Key[Array, ""]) -> 
 
 
 def _batch(
-    features: Float[Array, "m d"],
+    features: Float[Array, "m *d"],
     tokens: Int[Array, "k t"],
     pictures: Int[Array, " k"],
     key: Key[Array, ""],
@@ -147,18 +133,12 @@ def _batch(
     batch_size: int,
 ) -> tuple[Array, Array]:
     rows = shuffled(key, step, batch_size=batch_size, n_examples=tokens.shape[0])
-    return features[pictures[rows]], tokens[rows]
+    return features[pictures[rows]].astype(jnp.float32), tokens[rows]
 
 
 @jax.jit
-def _loss_of(model: Captioner, features: Array, tokens: Array, pictures: Array) -> Array:
-    return caption_loss(model, features[pictures], tokens)
-
-
-def _moments(features: Float[np.ndarray, "m d"]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each feature; those that hardly vary are not blown up."""
-    deviation = features.std(axis=0)
-    return features.mean(axis=0), np.maximum(deviation, 0.1 * deviation.mean() + 1e-6)
+def _loss_of(model: CaptionModel, features: Array, tokens: Array, pictures: Array) -> Array:
+    return caption_loss(model, features[pictures].astype(jnp.float32), tokens)
 
 
 def _first(split: Split, n: int) -> Split:

@@ -1,15 +1,18 @@
 """Trained captioners as files, with all that it takes to caption a picture: vocabulary, encoder, decoding."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 
+from experiments.captioners import ATTENTIVE, OfRawCells, built_by, named_leaves
 from experiments.encoders import Encoder, load_encoder, whole_batches
 from experiments.networks import CHECKPOINTS
 from experiments.runs import load_exported
@@ -27,20 +30,20 @@ class TrainedCaptioner:
     """A captioner and what it takes to use it.
 
     Attributes:
-        model: the captioner.
+        model: the captioner, one that takes the encoder's features as they are.
         vocabulary: the words behind its ids.
         encoder: what makes its features.
         max_length: words of a caption at most, END among them.
     """
 
-    model: Captioner
+    model: Any
     vocabulary: Vocabulary
     encoder: Encoder
     max_length: int
 
     def captions(
         self,
-        features: Float[np.ndarray, "n d"],
+        features: Float[np.ndarray, "n *d"],
         decoder: str = "beam",
         *,
         num_beams: int = 5,
@@ -52,7 +55,7 @@ class TrainedCaptioner:
         """Sentences for pictures, a batch at a time.
 
         Args:
-            features: `(N, D)`, of the encoder.
+            features: `(N, D)` or `(N, L, D)`, of the encoder.
             decoder: "greedy", "beam" or "sample".
             num_beams: hypotheses of a beam search.
             length_penalty: of a beam search.
@@ -62,7 +65,7 @@ class TrainedCaptioner:
         """
         said: list[str] = []
         for number, rows in enumerate(whole_batches(features, BATCH)):
-            carry = self.model.start(jnp.asarray(rows))
+            carry = self.model.start(jnp.asarray(rows, jnp.float32))
             if decoder == "beam":
                 beams = beam_search(
                     self.model.step,
@@ -82,25 +85,48 @@ class TrainedCaptioner:
             said += self.vocabulary.decode(np.asarray(tokens))
         return said[: len(features)]
 
+    def maps(self, features: Float[np.ndarray, "n l d"], captions: Sequence[str]) -> Float[np.ndarray, "n t l"]:
+        """Where an attentive captioner looked for each word of captions, END with them.
+
+        Args:
+            features: `(N, L, D)`, of the encoder.
+            captions: one for each picture, in the vocabulary's words.
+
+        Returns:
+            `(N, T, L)`; `[n, t]` sums to one, and means nothing after the caption's end.
+        """
+        tokens = self.vocabulary.encode([caption.split() for caption in captions], self.max_length)
+        batches = zip(whole_batches(features, BATCH), whole_batches(tokens[:, :-1], BATCH), strict=True)
+        found = [np.asarray(_maps(self.model, jnp.asarray(rows, jnp.float32), read)) for rows, read in batches]
+        return np.concatenate(found)[: len(features)]
+
+
+@jax.jit
+def _maps(model: Any, grid: Float[Array, "n l d"], tokens: Int[Array, "n t"]) -> Float[Array, "n t l"]:
+    return model.attend(grid, tokens)[1]
+
 
 def save_captioner(file: Path, captioner: TrainedCaptioner) -> None:
-    """Writes a captioner in half precision, under the names of the assignment's parameters.
+    """Writes a captioner in half precision: a plain one under the names of the assignment's parameters.
 
     Raises:
         InputError: if the file cannot be written.
     """
     model = captioner.model
-    tensors = {name: getattr(model, name) for name in Captioner._fields if name != "recurrent"}
-    tensors |= model.recurrent._asdict()
     about = {
         "kind": "captioner",
-        "cell": model.cell,
         "encoder": captioner.encoder.name,
         "encoder_sha256": captioner.encoder.digest,
         "max_length": str(captioner.max_length),
         "vocabulary": json.dumps(captioner.vocabulary.words),
     }
-    weights.save(file, {name: np.asarray(value, np.float16) for name, value in tensors.items()}, about)
+    if isinstance(model, Captioner):
+        about["cell"] = model.cell
+    else:
+        name, sizes = built_by(model.model)
+        about |= {"model": name, "sizes": json.dumps(sizes)}
+    tensors = {name: np.asarray(value, np.float16) for name, value in named_leaves(model).items()}
+    weights.save(file, tensors, about)
 
 
 def load_captioner(file: Path) -> TrainedCaptioner:
@@ -110,24 +136,38 @@ def load_captioner(file: Path) -> TrainedCaptioner:
         InputError: if the file is missing, damaged or of another kind, its vocabulary does not fit, or the encoder is
             not the one it was trained with.
     """
-    names = {*Captioner._fields, "Wx", "Wh", "b"} - {"recurrent"}
-    about, tensors = load_exported(file, "captioner", "caption", names)
+    about, tensors = load_exported(file, "captioner", "caption")
+    template = _template(about)
+    leaves = named_leaves(template)
+    missing = [name for name in leaves if name not in tensors]
+    if missing:
+        raise InputError(f"{file} is damaged, its captioner has no {missing[0]}: get or train the file anew")
     vocabulary = Vocabulary(tuple(json.loads(about["vocabulary"])))
-    if not len(vocabulary) == len(tensors["W_embed"]) == tensors["W_vocab"].shape[1]:
+    n_words = next(len(tensors[name]) for name in leaves if name.endswith("W_embed"))
+    if len(vocabulary) != n_words:
         raise InputError(
-            f"{file} has {len(vocabulary)} words and weights for {len(tensors['W_embed'])}: the vocabulary does not "
-            "match the captioner, get or train the file anew"
+            f"{file} has {len(vocabulary)} words and weights for {n_words}: the vocabulary does not match the "
+            "captioner, get or train the file anew"
         )
-    encoder = load_encoder(about["encoder"])
+    encoder = load_encoder(about["encoder"], grid="model" in about)
     if encoder.digest != about["encoder_sha256"]:
         raise InputError(
             f"{file} was trained on features of another network than {encoder.name} is now: train it anew with "
             "python -m experiments.caption"
         )
-    arrays = {name: jnp.asarray(value, jnp.float32) for name, value in tensors.items()}
+    arrays = [jnp.asarray(tensors[name], jnp.float32) for name in leaves]
+    model = jax.tree.unflatten(jax.tree.structure(template), arrays)
+    return TrainedCaptioner(model, vocabulary, encoder, int(about["max_length"]))
+
+
+def _template(about: dict[str, str]) -> Any:
+    """A captioner of the file's structure, whose leaves are placeholders."""
+    some: Any = jax.ShapeDtypeStruct((), jnp.float32)
+    if "model" in about:
+        model = jax.eval_shape(partial(ATTENTIVE[about["model"]], **json.loads(about["sizes"])), jax.random.key(0))
+        return OfRawCells(model, some, some)
     cell = GRUParams if about["cell"] == "gru" else RecurrentParams
-    recurrent = cell(**{name: arrays.pop(name) for name in cell._fields})
-    return TrainedCaptioner(Captioner(recurrent=recurrent, **arrays), vocabulary, encoder, int(about["max_length"]))
+    return Captioner(some, some, some, cell(*[some] * len(cell._fields)), some, some)
 
 
 def rounded(captioner: TrainedCaptioner) -> TrainedCaptioner:

@@ -1,4 +1,4 @@
-"""What a captioner sees: images as one row of features each, by a network that is not trained along."""
+"""What a captioner sees: images as one row of features each, or as a grid of cells, by a network not trained along."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SCENENET = CHECKPOINTS / "scenenet.safetensors"
 SHARP = 40.0  # how suddenly two objects stand plainly apart; an eighth of the image is a cell
 LAST_MAP = "features.12"  # of SqueezeNet 1.1
 
-Features = Callable[[Float[Array, "n s s 3"]], Float[Array, "n d"]]
+Features = Callable[[Float[Array, "n s s 3"]], Float[Array, "n *d"]]
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Encoder:
 
     Attributes:
         name: "scenes", "imagenet" or "course"; what `load_encoder` takes.
-        features_fn: RGB in [0, 1] `(N, size, size, 3)` to `(N, D)`, a pytree; None where only features are published.
+        features_fn: RGB in [0, 1] `(N, size, size, 3)` to `(N, D)`, or to `(N, L, D)` where there is a grid, a pytree;
+            None where only features are published.
         size: of the images, pixels.
         digest: SHA-256 of its weights, "" where it has none.
         preprocessing: one sentence, all that happens to an image.
+        side: of the grid, cells; None where an image is one row of features.
     """
 
     name: str
@@ -42,26 +44,32 @@ class Encoder:
     size: int
     digest: str
     preprocessing: str
+    side: int | None = None
+
+    @property
+    def grid(self) -> bool:
+        """Whether features are a grid of cells."""
+        return self.side is not None
 
 
-def load_encoder(name: str) -> Encoder:
+def load_encoder(name: str, *, grid: bool = False) -> Encoder:
     """The encoder for a kind of pictures.
 
     Args:
         name: "scenes" (SceneNet and SqueezeNet, which come with the project), "imagenet" (SqueezeNet 1.1, the mean of
             its last map) or "course" (VGG-16's fc7 as the course publishes it, no network).
+        grid: cells for a captioner that attends: of "scenes" what SceneNet says of each of 8 x 8 cells, of "imagenet"
+            SqueezeNet's last map at 6 x 6 places; "course" has none.
 
     Raises:
-        InputError: if its weights are missing or damaged.
+        InputError: if its weights are missing or damaged, or there is no grid.
     """
+    if grid:
+        return _grid_encoder(name)
     if name == "course":
         return Encoder("course", None, 224, "", "VGG-16's fc7 in 512 principal components, as CS231n publishes them")
     if name == "scenes":
-        if not SCENENET.exists():
-            raise InputError(
-                f"{SCENENET} is not there: train it with python -m experiments.train_encoder --export {SCENENET}"
-            )
-        models = (scenenet(SCENENET), load_network("scenes").logits_fn)
+        models = (_scenenet(), load_network("scenes").logits_fn)
         said = (
             "the objects that SceneNet finds, the one that SqueezeNet takes for the largest first; RGB in [0, 1], 64 px"
         )
@@ -71,7 +79,34 @@ def load_encoder(name: str) -> Encoder:
     return Encoder(name, Partial(_of_photographs, network.features_fn), 224, weights_digest(network.features_fn), said)
 
 
-def encode(encoder: Encoder, images: Float[np.ndarray, "n s s 3"], *, batch_size: int = 50) -> Float[np.ndarray, "n d"]:
+def _grid_encoder(name: str) -> Encoder:
+    if name == "course":
+        raise InputError(
+            "the course's pack has one row of features for each picture and no grid to look at: take --model plain, or "
+            "--dataset coco"
+        )
+    if name == "scenes":
+        model = _scenenet()
+        said = (
+            "SceneNet's 8 x 8 cells: where each is, what it says is there, its last activations; RGB in [0, 1], 64 px"
+        )
+        return Encoder(name, Partial(_cells_of_scenes, model), 64, weights_digest(model), said, GRID)
+    features_fn = load_network("imagenet").features_fn
+    said = f"SqueezeNet 1.1, {LAST_MAP} as 6 x 6 cells, means of 3 x 3; RGB in [0, 1], ImageNet-normalised, 224 px"
+    return Encoder(name, Partial(_cells_of_photographs, features_fn), 224, weights_digest(features_fn), said, 6)
+
+
+def _scenenet() -> SceneNet:
+    if not SCENENET.exists():
+        raise InputError(
+            f"{SCENENET} is not there: train it with python -m experiments.train_encoder --export {SCENENET}"
+        )
+    return scenenet(SCENENET)
+
+
+def encode(
+    encoder: Encoder, images: Float[np.ndarray, "n s s 3"], *, batch_size: int = 50
+) -> Float[np.ndarray, "n *d"]:
     """Features of images, a batch at a time by one compiled program.
 
     Args:
@@ -80,10 +115,12 @@ def encode(encoder: Encoder, images: Float[np.ndarray, "n s s 3"], *, batch_size
         batch_size: images at once.
 
     Returns:
-        `(N, D)`, on the host.
+        `(N, D)`, or `(N, L, D)` in half precision, on the host.
     """
     assert encoder.features_fn is not None
-    parts = [np.asarray(apply(encoder.features_fn, _unit(batch))) for batch in whole_batches(images, batch_size)]
+    kept = np.float16 if encoder.grid else np.float32
+    batches = whole_batches(images, batch_size)
+    parts = [np.asarray(apply(encoder.features_fn, _unit(batch)), kept) for batch in batches]
     return np.concatenate(parts)[: len(images)]
 
 
@@ -105,7 +142,7 @@ def _unit(images: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
+def apply(features_fn: Features, images: Float[Array, "n s s 3"]) -> Float[Array, "n *d"]:
     """`features_fn(images)`, compiled."""
     return features_fn(images)
 
@@ -169,3 +206,20 @@ def _beside(centers: Float[Array, "n o 2"], sure: Float[Array, "n o"]) -> Float[
 
 def _of_photographs(features_fn: FeaturesFn, images: Float[Array, "n s s 3"]) -> Float[Array, "n d"]:
     return jnp.mean(features_fn(normalize(images))[LAST_MAP], axis=(1, 2))
+
+
+def _cells_of_scenes(model: SceneNet, images: Float[Array, "n s s 3"]) -> Float[Array, "n l d"]:
+    """Of each cell: x and y of its centre, the probabilities of what is there, the network's last activations."""
+    scores, seen = model(images)
+    parts = split_scores(scores)  # (n, 8, 8, ...)
+    at = (jnp.arange(GRID, dtype=scores.dtype) + 0.5) / GRID
+    x = jnp.broadcast_to(at[None, None, :, None], (len(images), GRID, GRID, 1))
+    named = [jax.nn.sigmoid(part) if name == "there" else jax.nn.softmax(part) for name, part in parts.items()]
+    cells = jnp.concatenate([x, x.swapaxes(1, 2), *named, seen["conv7"]], axis=3)
+    return cells.reshape(len(images), GRID**2, -1)
+
+
+def _cells_of_photographs(features_fn: FeaturesFn, images: Float[Array, "n s s 3"]) -> Float[Array, "n l d"]:
+    seen = features_fn(normalize(images))[LAST_MAP]  # (n, 13, 13, 512)
+    sums = jax.lax.reduce_window(seen, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
+    return (sums / 9).reshape(len(images), -1, seen.shape[3])

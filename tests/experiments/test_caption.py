@@ -11,16 +11,19 @@ from PIL import Image
 
 from experiments import caption, caption_data, encoders, runs
 from experiments.caption_data import Data, Split
+from experiments.caption_pointing import pointing_game
 from experiments.caption_scores import judged, scored
-from experiments.caption_training import with_scaled_input
 from experiments.captioner_files import TrainedCaptioner, load_captioner, rounded, save_captioner
+from experiments.captioners import OfRawCells, new_captioner, with_scaled_input
 from experiments.encoders import Encoder
 from jaxvision import weights
 from jaxvision.backbones import scenenet, state_dict
 from jaxvision.captioning import Vocabulary, captioner
 from jaxvision.data.captions import captioned_scenes
-from jaxvision.data.scenes import CAPTION_WORDS, N_SCORES
+from jaxvision.data.scenes import CAPTION_WORDS, N_SCORES, SHAPES, render_scene
 from jaxvision.errors import InputError
+
+ASSIGNMENTS_NAMES = ("W_proj", "b_proj", "W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab")
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +114,7 @@ def test_files_keep_everything(untaught, tmp_path):
     save_captioner(tmp_path / "a.safetensors", before)
     after = load_captioner(tmp_path / "a.safetensors")
     jax.tree.map(np.testing.assert_array_equal, after.model, before.model)
+    assert set(weights.load(tmp_path / "a.safetensors")) == {*ASSIGNMENTS_NAMES}
     assert (after.vocabulary, after.max_length, after.encoder.name) == (before.vocabulary, 8, "scenes")
 
 
@@ -146,6 +150,91 @@ def test_pictures_of_ones_own_and_scenes(untaught, tmp_path, capsys):
     assert scenes.scores is not None
     assert scenes.scores.truth is not None
     assert scenes.pictures[0].stat().st_size > 10_000
+
+
+@pytest.fixture(scope="module")
+def untaught_attentive():
+    """By name, captioners that look at SceneNet's cells and have learnt nothing."""
+
+    def one(name):
+        vocabulary, few = Vocabulary.build([[word] for word in CAPTION_WORDS]), {"embed_size": 4, "hidden_size": 4}
+        settings = caption.resolved(caption.Config(model=name, max_length=8, **few))
+        model = new_captioner(settings, jax.random.key(0), 157, len(vocabulary))
+        raw = OfRawCells(model, jnp.full(157, 0.5), jnp.full(157, 2.0))
+        return TrainedCaptioner(raw, vocabulary, encoders.load_encoder("scenes", grid=True), 8)
+
+    return one
+
+
+@pytest.mark.parametrize("name", ["attention", "top_down", "transformer"])
+def test_files_of_attentive_captioners_keep_everything(untaught_attentive, tmp_path, name):
+    before = rounded(untaught_attentive(name))
+    save_captioner(tmp_path / "a.safetensors", before)
+    after = load_captioner(tmp_path / "a.safetensors")
+    assert type(after.model.model) is type(before.model.model)
+    jax.tree.map(np.testing.assert_array_equal, after.model, before.model)
+    assert after.encoder.grid
+    tensors, about = weights.load(tmp_path / "a.safetensors"), weights.metadata(tmp_path / "a.safetensors")
+    del tensors["mean"]
+    weights.save(tmp_path / "less.safetensors", tensors, about)
+    with pytest.raises(InputError, match="its captioner has no mean"):
+        load_captioner(tmp_path / "less.safetensors")
+
+
+def test_where_words_were_looked_for(untaught_attentive, tmp_path):
+    """Of scenes by a file: the sheet, the pointing game; maps do not depend on the neighbours."""
+    model = untaught_attentive("transformer")
+    save_captioner(tmp_path / "a.safetensors", model)
+    few = {"captioner": tmp_path / "a.safetensors", "num_beams": 2, "hard": True, "n_samples": 3}
+    result = caption.main(caption.Config(run_dir=tmp_path / "scenes", **few))
+    assert [path.name for path in result.pictures] == ["captions.png", "captions_attention.png"]
+    assert result.pointing is not None
+    assert 0 <= result.pointing["shape"].hits <= 1
+    cells = np.random.default_rng(0).normal(size=(5, 64, 157)).astype(np.float16)
+    captions = ["a red ring"] * 5
+    maps = model.maps(cells, captions)
+    assert maps.shape == (5, 7, 64)
+    np.testing.assert_allclose(maps.sum(axis=2), 1, rtol=1e-4)
+    np.testing.assert_array_equal(model.maps(cells[:2], captions[:2]), maps[:2])
+
+
+def test_the_pointing_game_by_hand():
+    """The scene's objects are in the cells of its masks; a shape of two objects does not count."""
+    scenes = captioned_scenes("test", 6)
+    masks = np.asarray(jax.vmap(lambda scene: render_scene(scene, 64)[1])(scenes.scenes))
+    cells = masks.reshape(6, 4, 8, 8, 8, 8).max(axis=(3, 5)).reshape(6, 4, 64) >= 0.5
+    captions, right, wrong, n_alone = [], np.zeros((6, 1, 64)), np.zeros((6, 1, 64)), 0
+    for index in range(6):
+        scene = scenes.scene(index)
+        captions.append(SHAPES[int(scene.shape[0])])
+        alone = int((scene.shape[: scene.n_objects] == scene.shape[0]).sum()) == 1
+        n_alone += alone
+        right[index, 0, cells[index, 0].argmax()] = 1
+        wrong[index, 0, (~cells[index, 0]).argmax()] = 1
+    found = pointing_game(captions, right, scenes, 8)
+    assert (found["shape"].hits, found["shape"].words, found["color"].words) == (1, n_alone, 0)
+    assert 0 < found["shape"].chance < 0.6
+    assert pointing_game(captions, wrong, scenes, 8)["shape"].hits == 0
+
+
+def test_an_attentive_captioner_learns_from_raw_cells(tmp_path, monkeypatch):
+    """Which of four cells holds the answer changes from picture to picture; the others are noise."""
+
+    def easy_cells(config):
+        data, rng = easy(config), np.random.default_rng(0)
+        cells = 3 + 0.1 * rng.normal(size=(60, 4, 6))
+        cells[np.arange(60), rng.integers(0, 4, 60)] += 5 * data.train.features
+        picture = rng.uniform(size=(8, 8, 3))
+        split = dataclasses.replace(
+            data.train, features=cells.astype(np.float16), image=lambda _: picture.astype(np.float32)
+        )
+        return dataclasses.replace(data, train=split, held_out=split, encoder=dataclasses.replace(data.encoder, side=2))
+
+    monkeypatch.setattr(caption, "load_data", easy_cells)
+    more = {"model": "top_down", "steps": 100, "checkpoint_every": 100}
+    result = caption.main(settings(tmp_path / "run", **more))
+    assert result.captions["greedy"][:3] == ("a red ring", "a blue star", "two hearts")
+    assert [path.name for path in result.pictures] == ["captions.png", "captions_attention.png", "learning.png"]
 
 
 def test_a_caption_does_not_depend_on_its_neighbours(untaught):
@@ -190,6 +279,12 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
     ("words", "sentence"),
     [
         (("--steps", "0"), "--steps must be above 0, got 0"),
+        (
+            ("--model", "attention", "--cell", "gru"),
+            "--cell gru is of --model plain: leave it out with --model attention",
+        ),
+        (("--model", "transformer", "--num-heads", "5"), "--num-heads must divide --embed-size 128, got 5"),
+        (("--hard", "--dataset", "coco"), "--hard is of --dataset scenes: leave it out with photographs"),
         (("--max-length", "2"), "--max-length must be 3 or more, a start, a word and an end; got 2"),
         (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
         (

@@ -52,7 +52,14 @@ class CaptionedScenes:
 
 
 def captioned_scenes(
-    split: str, n: int, *, size: int = 64, seed: int = 0, first: int = 0, batch_size: int = 256
+    split: str,
+    n: int,
+    *,
+    size: int = 64,
+    seed: int = 0,
+    first: int = 0,
+    batch_size: int = 256,
+    hard: bool = False,
 ) -> CaptionedScenes:
     """The first `n` scenes of a split with five captions each: always the same ones.
 
@@ -66,6 +73,7 @@ def captioned_scenes(
         seed: another seed gives other scenes.
         first: number of the first scene, to take a later stretch of the split.
         batch_size: scenes rendered at once, which changes nothing but the time; all batches are one compiled program.
+        hard: scenes of four objects that cover parts of one another, see `sample_scene`.
 
     Returns:
         `n` images of `3 * size**2` bytes each, their captions and scenes.
@@ -86,7 +94,8 @@ def captioned_scenes(
     key = split_key(seed, split)
     images, scenes = [], []
     for start in range(first, first + n, batch_size):
-        drawn = jax.device_get(_drawn(key, jnp.arange(start, start + batch_size), size))  # the last batch in full too
+        numbers = jnp.arange(start, start + batch_size)  # the last batch in full, too
+        drawn = jax.device_get(_drawn(key, numbers, size, hard))
         images.append(drawn[0])
         scenes.append(drawn[1])
     scenes = jax.tree.map(lambda *fields: np.concatenate(fields)[:n], *scenes)
@@ -95,10 +104,12 @@ def captioned_scenes(
     return CaptionedScenes(names, captions, np.concatenate(images)[:n], scenes)
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def _drawn(key: Key[Array, ""], numbers: Int[Array, " n"], size: int) -> tuple[UInt8[Array, "n size size 3"], Scene]:
+@functools.partial(jax.jit, static_argnames=("size", "hard"))
+def _drawn(
+    key: Key[Array, ""], numbers: Int[Array, " n"], size: int, hard: bool
+) -> tuple[UInt8[Array, "n size size 3"], Scene]:
     def one(number: Int[Array, ""]) -> tuple[UInt8[Array, "size size 3"], Scene]:
-        scene = sample_scene(jax.random.fold_in(key, number))
+        scene = sample_scene(jax.random.fold_in(key, number), hard=hard)
         image, _ = render_scene(scene, size)
         return jnp.round(image * 255).astype(jnp.uint8), scene
 

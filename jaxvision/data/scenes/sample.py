@@ -1,6 +1,7 @@
 """Draws scenes: which objects, where, and over which background."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ _SCALES = ((0.085, 0.105), (0.14, 0.16))  # the other objects: small, large
 # Share of an object that has to be seen: the largest gives the scene its class, the others occur in captions.
 _LARGEST_VISIBLE, _VISIBLE = 0.88, 0.6
 _N_CANDIDATES = 6
+_CROWD = 0.36  # hard scenes: how far from the largest object's centre the others are tried, in image sides
 
 # sRGB, apart in hue; textures only darken, which keeps the hue.
 _RGB = (
@@ -93,10 +95,13 @@ def _place(
     scale: Float[Array, " 4"],
     rotation: Float[Array, " 4"],
     depth: Float[Array, " 4"],
+    *,
+    hard: bool,
 ) -> tuple[Float[Array, "4 2"], Bool[Array, " 4"], Float[Array, " 4"]]:
     """Places the largest object (index 0) inside the frame, then each other one at the first of a few random places
-    that leaves enough of every object to be seen and overlaps none of its own colour. One that finds no such place is
-    left out: nothing is left to chance and nothing loops without end.
+    that leaves enough of every object to be seen and overlaps none of its own colour; in a hard scene at the one of
+    them, all near the largest, where objects cover the most of each other. One that finds no such place is left out:
+    nothing is left to chance and nothing loops without end.
 
     Returns:
         center `(4, 2)`, present `(4,)`, visible `(4,)`.
@@ -129,10 +134,12 @@ def _place(
             merges = jnp.any(inside | around, axis=-1) & (color == color[i])
             return jnp.all((enough & ~merges) | ~(present | (others == i))), after
 
-        places = 0.06 + 0.88 * chances[i]
+        places = jnp.clip(first[None] + _CROWD * (2 * chances[i] - 1), 0.06, 0.94) if hard else 0.06 + 0.88 * chances[i]
         # A loop, not `vmap`: XLA would compute the distances anew within each of the reductions that use them.
-        fits, after = jax.vmap(attempt)(places, *jax.lax.map(overlap, places))
-        chosen = jnp.argmax(fits)
+        overlaps = jax.lax.map(overlap, places)
+        fits, after = jax.vmap(attempt)(places, *overlaps)
+        covered = sum(jnp.sum(of_one & present[None, :, None], axis=(1, 2)) for of_one in overlaps) if hard else 0
+        chosen = jnp.argmax(jnp.where(fits, 1 + covered, 0))
         exists = fits[chosen] & (i < wanted)
         seen = jnp.where(exists, after[chosen], seen)
         return (center.at[i].set(places[chosen]), present.at[i].set(exists), seen), None
@@ -168,8 +175,8 @@ def _background(key: Key[Array, ""]) -> dict[str, Array]:
     }
 
 
-@jax.jit
-def sample_scene(key: Key[Array, ""]) -> Scene:
+@partial(jax.jit, static_argnames="hard")
+def sample_scene(key: Key[Array, ""], *, hard: bool = False) -> Scene:
     """Draws one scene: one to four objects over a background, the first-drawn one clearly the largest.
 
     The largest object lies inside the frame and at least 88 % of it is seen; of every other object at least 60 % is
@@ -177,6 +184,8 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
 
     Args:
         key: one key per scene.
+        hard: four objects wherever they find a place, close together, so that they cover parts of one another; what
+            has to be seen of each is the same.
 
     Returns:
         The scene's full description.
@@ -192,12 +201,12 @@ def sample_scene(key: Key[Array, ""]) -> Scene:
         _pick(chances[:, k], names) for k, names in enumerate((SHAPES, COLORS, TEXTURES, SIZES))
     )
     at_scale, at_rotation, depth = chances[:, 4], chances[:, 5], chances[:, 6]
-    wanted = jax.random.randint(for_count, (), 1, MAX_OBJECTS + 1)
+    wanted = jnp.int32(MAX_OBJECTS) if hard else jax.random.randint(for_count, (), 1, MAX_OBJECTS + 1)
     size = size.at[0].set(SIZES.index("large"))
     ranges = jnp.array(_SCALES, jnp.float32)[size].at[0].set(jnp.array(_LARGEST, jnp.float32))  # (4, 2)
     scale = ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * at_scale
     rotation = 2 * jnp.pi * at_rotation
-    center, present, visible = _place(for_places, wanted, shape, color, scale, rotation, depth)
+    center, present, visible = _place(for_places, wanted, shape, color, scale, rotation, depth, hard=hard)
 
     order = jnp.argsort(jnp.where(present, depth, jnp.inf))  # back to front, those left out last
     center, shape, scale, rotation = center[order], shape[order], scale[order], rotation[order]

@@ -38,6 +38,16 @@ def test_a_later_stretch_continues(source):
     jax.tree.map(np.testing.assert_array_equal, later.scene(0), source.scene(6))
 
 
+def test_hard_scenes_have_more_objects_that_cover_each_other_and_true_captions(source):
+    hard = captioned_scenes("validation", 10, size=16, batch_size=10, hard=True)
+    assert hard.scenes.n_objects.mean() > source.scenes.n_objects.mean() + 0.5
+    assert (hard.scenes.hidden >= 0.1).any(axis=(1, 2)).mean() > (source.scenes.hidden >= 0.1).any(axis=(1, 2)).mean()
+    exists = np.arange(4) < hard.scenes.n_objects[:, None]
+    assert hard.scenes.visible[exists].min() >= 0.6
+    for i, record in enumerate(hard):
+        assert all(claim.true for caption in record.captions for claim in judge(caption, hard.scene(i)))
+
+
 def test_splits_and_seeds_differ(source):
     for other in (
         captioned_scenes("test", 4, size=16, batch_size=4),
