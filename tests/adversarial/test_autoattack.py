@@ -62,6 +62,26 @@ def test_fooled_images_do_not_go_on():
     assert set(sizes) == {5, 2}  # the labels are looked at in one piece
 
 
+def test_other_weights_are_no_new_program_and_the_same_seed_gives_the_same_bits():
+    traces = []
+
+    def scaled(weight, images):
+        traces.append(images.shape)
+        return weight * logits_fn(images)
+
+    def run(weight, keys):
+        classifier = jax.tree_util.Partial(scaled, jnp.float32(weight))
+        few = {"n_steps": 3, "n_queries": 3, "n_target_classes": 1, "key": keys}
+        return autoattack(classifier, IMAGES[:2], LABELS[:2], eps=0.2, **few)
+
+    once = run(1.0, KEYS[:2])
+    before = len(traces)
+    again, _, other_key = run(1.0, KEYS[:2]), run(0.5, KEYS[:2]), run(1.0, KEYS[2:4])
+    assert len(traces) == before > 0
+    jax.tree.map(np.testing.assert_array_equal, once, again)
+    assert not np.array_equal(once.images, other_key.images)
+
+
 def test_nothing_to_attack():
     result = autoattack(logits_fn, IMAGES[:0], LABELS[:0], **SETTINGS | {"key": KEYS[:0]})
     assert result.images.shape == (0, 5, 4, 1)

@@ -75,3 +75,26 @@ def test_without_an_image_that_is_right_there_is_nothing_to_say():
 @pytest.mark.parametrize("n", [1, 2])
 def test_few_images_will_do(n):
     assert attack_diagnostics(honest, IMAGES[:n], LABELS[:n]).accuracy == 1.0
+
+
+def test_shares_are_those_of_the_batch_twice_over_and_other_weights_are_no_new_program():
+    traces = []
+
+    def steps(weight, images):
+        if isinstance(images, jax.core.Tracer):
+            traces.append(images.shape)
+        lead = weight * honest(images)
+        return jnp.where(images[:, :1, 0, 0] > 0.5, jnp.round(lead), lead)  # some of the images have no gradient
+
+    once = attack_diagnostics(jax.tree_util.Partial(steps, jnp.float32(1.0)), IMAGES, LABELS)
+    first = len(traces)
+    again = attack_diagnostics(jax.tree_util.Partial(steps, jnp.float32(1.0)), IMAGES, LABELS)
+    other = attack_diagnostics(jax.tree_util.Partial(steps, jnp.float32(-1.0)), IMAGES, LABELS)
+    assert len(traces) == first > 0
+    assert once == again
+    assert other.accuracy < once.accuracy
+    twice = attack_diagnostics(
+        jax.tree_util.Partial(steps, jnp.float32(1.0)), jnp.concatenate([IMAGES, IMAGES]), np.tile(LABELS, 2)
+    )
+    assert 0 < once.zero_gradients < 1
+    np.testing.assert_allclose(twice[:5], once[:5], rtol=1e-6)

@@ -64,7 +64,26 @@ def test_values_stay_within_bounds_and_same_seed_same_bits(images):
     assert one.images.min() >= 0.25
     assert one.images.max() <= 0.75
     np.testing.assert_array_equal(one.perturbation, two.perturbation)
-    assert other.perturbation.shape == (4, 4, 2)
+    assert np.abs(other.perturbation - one.perturbation).max() > 0  # the order of the batches is another
+
+
+def test_one_program_for_all_weights_budgets_and_epochs_and_jit_is_eager(images):
+    traces, labels = [], np.array([0, 1, 0, 1, 0, 1, 0], np.int32)
+
+    def counted(weights, images):
+        traces.append(images.shape)
+        return jnp.tanh(images.reshape(len(images), -1) @ weights)
+
+    def run(weights, eps=0.1, n_epochs=2):
+        classifier = jax.tree_util.Partial(counted, weights)
+        return universal_perturbation(classifier, images, labels, eps=eps, key=KEY, batch_size=2, n_epochs=n_epochs)
+
+    found = run(WEIGHTS)
+    first = len(traces)
+    others = run(-WEIGHTS), run(WEIGHTS, eps=0.05), run(WEIGHTS, n_epochs=3)
+    assert len(traces) == first > 0
+    assert all(np.abs(other.images - found.images).max() > 0 for other in others[:2])
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), jax.jit(run)(WEIGHTS), found)
 
 
 @pytest.mark.data

@@ -51,6 +51,29 @@ def test_each_step_is_the_map_of_the_model_that_lost_so_much():
     assert np.abs(found.correlations).max() < 0.9
 
 
+def test_jit_is_eager_each_image_is_on_its_own_and_other_weights_are_no_new_program():
+    traces = []
+
+    def counted(model, images, labels):
+        traces.append(images.shape)
+        return gradient(model, images, labels)
+
+    def run(model, images=IMAGES, labels=LABELS, key=KEY):
+        return cascading_randomization(counted, model, images, labels, ["fc2", "fc1"], key=key)
+
+    found = run(make_model())
+    first = len(traces)
+    again, other = run(make_model()), run(make_model(), key=jax.random.key(4))
+    run(jax.tree.map(jnp.negative, make_model()), -IMAGES, 1 - LABELS)
+    assert len(traces) == first > 0
+    jax.tree.map(np.testing.assert_array_equal, again, found)
+    assert np.abs(other.maps - found.maps).max() > 0.01
+    for i in range(2):
+        single = run(make_model(), IMAGES[i : i + 1], LABELS[i : i + 1])
+        jax.tree.map(lambda x, y, i=i: np.testing.assert_allclose(x[:, 0], y[:, i], atol=1e-5), single, found)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), jax.jit(run)(make_model()), found)
+
+
 def test_an_edge_detector_does_not_care():
     edges = lambda model, images, labels: jnp.abs(jnp.diff(images, axis=1)).sum(axis=-1)  # noqa: E731
     found = cascading_randomization(edges, make_model(), IMAGES, LABELS, ["fc2", "fc1"], key=KEY)

@@ -84,6 +84,15 @@ def test_noise_is_of_the_given_deviation_and_in_the_holes_alone():
     np.testing.assert_allclose(found, 0.5 * 0.04, rtol=4.5 * (2 / 1800) ** 0.5)
 
 
+def test_memory_does_not_grow_with_shares_and_iterations():
+    def bytes_for(n_shares, n_iterations):
+        settings = {"shares": np.linspace(0.1, 0.9, n_shares).tolist(), "n_iterations": n_iterations, "key": KEY}
+        run = jax.jit(lambda x: road(lambda x: jnp.tanh(x).mean(axis=(1, 2)), x, LABELS, MAPS, **settings))
+        return run.lower(IMAGES).compile().memory_analysis().temp_size_in_bytes
+
+    assert bytes_for(40, 50) < 1.5 * bytes_for(20, 5)
+
+
 def test_bad_input_is_one_sentence():
     mean = lambda images: images.mean(axis=(1, 2))  # noqa: E731
     with pytest.raises(InputError, match=r"shares must be above 0 and below 1, one or more, got \(1.0,\)"):
