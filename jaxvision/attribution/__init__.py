@@ -20,6 +20,7 @@ from jaxvision.attribution.occlusion import occlusion
 from jaxvision.attribution.rise import rise
 from jaxvision.attribution.rules import backward_rule
 from jaxvision.attribution.saliency import saliency_map
+from jaxvision.attribution.scalars import scalar_logits_fn
 from jaxvision.attribution.segments import SegmentAttributions, patches
 from jaxvision.attribution.smoothgrad import smoothgrad, vargrad
 from jaxvision.attribution.xgrad_cam import xgrad_cam
@@ -52,6 +53,7 @@ __all__ = [
     "patches",
     "rise",
     "saliency_map",
+    "scalar_logits_fn",
     "smoothgrad",
     "vargrad",
     "xgrad_cam",

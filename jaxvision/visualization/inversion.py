@@ -69,7 +69,9 @@ def feature_inversion(
         images: $I$, `(N, H, W, C)` floats, normalised. Only their activations are looked at.
         layer: the activations' name.
         key: one key, from which image i takes `fold_in(key, i)`, or `(N,)` keys: the noise.
-        tv_weight: $\lambda$.
+        tv_weight: $\lambda$. Of 1e-3, 1e-2, 1e-1 and 1 for two photographs at 128 px and four layers of SqueezeNet, 0.1
+            came closest to the activations of all but the first layer in most cases and was the least without grain;
+            1 blurs early layers, and shows more of the last one.
         tv_exponent: $\beta$, 1 for total variation, 2 for smoother images.
         learning_rate: Adam's, in normalised units.
         n_steps: steps.
