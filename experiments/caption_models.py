@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import caption, caption_data, caption_training, optimizers, runs
+from experiments import caption, caption_data, caption_losses, caption_training, optimizers, runs
 from experiments.caption_data import Data
 from experiments.caption_pointing import pointing_game
 from experiments.caption_scores import STATED, judged
@@ -71,7 +71,7 @@ class Trial(NamedTuple):
     model: str
     seed: int
     parameters: int
-    loss: float
+    loss: float | None
     """nats per caption, last tenth of the training"""
     claims: float
     """stated colours, shapes, counts and relations that are true"""
@@ -214,7 +214,7 @@ def _step(name: str, data: Data, config: Config) -> Callable[[], Any]:
     settings = _settings(name, 0, config, None)
     model = new_captioner(settings, jax.random.key(0), features.shape[-1], len(data.vocabulary))
     rate = optimizers.warm_cosine(config.learning_rate, config.steps, 0.05)
-    optimizer = optimizers.adamw(rate, weight_decay=1e-4, clip=caption_training.CLIP)
+    optimizer = optimizers.adamw(rate, weight_decay=1e-4, clip=caption_losses.CLIP)
     state = optimizer.init(model)
 
     @jax.jit

@@ -95,7 +95,8 @@ class TrainedCaptioner:
         Returns:
             `(N, T, L)`; `[n, t]` sums to one, and means nothing after the caption's end.
         """
-        tokens = self.vocabulary.encode([caption.split() for caption in captions], self.max_length)
+        words = [caption.split() for caption in captions]
+        tokens = self.vocabulary.encode(words, self.max_length + 1)  # START, and as many words as are said
         batches = zip(whole_batches(features, BATCH), whole_batches(tokens[:, :-1], BATCH), strict=True)
         found = [np.asarray(_maps(self.model, jnp.asarray(rows, jnp.float32), read)) for rows, read in batches]
         return np.concatenate(found)[: len(features)]

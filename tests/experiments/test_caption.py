@@ -193,7 +193,7 @@ def test_where_words_were_looked_for(untaught_attentive, tmp_path):
     cells = np.random.default_rng(0).normal(size=(5, 64, 157)).astype(np.float16)
     captions = ["a red ring"] * 5
     maps = model.maps(cells, captions)
-    assert maps.shape == (5, 7, 64)
+    assert maps.shape == (5, 8, 64)
     np.testing.assert_allclose(maps.sum(axis=2), 1, rtol=1e-4)
     np.testing.assert_array_equal(model.maps(cells[:2], captions[:2]), maps[:2])
 
