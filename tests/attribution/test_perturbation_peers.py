@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from experiments.networks import CHECKPOINTS
-from jaxvision.attribution import kernel_shap, lime, occlusion, patches
+from jaxvision.attribution import expected_gradients, kernel_shap, lime, occlusion, patches
+from jaxvision.attribution.expected_gradients import draw
 from jaxvision.attribution.kernel_shap import coalition
 from jaxvision.attribution.lime import coin_flips, proximity
 from jaxvision.backbones import lenet, logits_fn, squeezenet1_1, state_dict
@@ -136,3 +137,23 @@ def test_lime_is_captums_on_the_same_samples(subject):
         ).numpy()[0]
         assert spearmanr(ours[i], theirs).statistic > 0.999
         np.testing.assert_allclose(ours[i], theirs, atol=1e-3 * np.abs(theirs).max())
+
+
+def test_expected_gradients_are_captums_from_the_same_baselines_at_the_same_points(subject, monkeypatch):
+    """Captum draws baselines and shares by NumPy, of each image all samples one after the other; it is given ours."""
+    from captum.attr import GradientShap
+
+    classifier, net, images, labels = subject
+    baselines = np.random.default_rng(1).uniform(size=(5, *images.shape[1:])).astype(np.float32)
+    ours = expected_gradients(classifier, images, labels, baselines, key=KEY, n_samples=N_SAMPLES)
+    drawn = [draw(example_keys(KEY, N), k, len(baselines), jnp.float32) for k in range(N_SAMPLES)]
+    chosen, alphas = (
+        np.stack([np.asarray(x) for x in of_each], axis=1).ravel() for of_each in zip(*drawn, strict=True)
+    )
+    monkeypatch.setattr(np.random, "choice", lambda n, size: chosen.reshape(size))
+    monkeypatch.setattr(np.random, "uniform", lambda low, high, size: alphas.reshape(size))
+    theirs = GradientShap(net).attribute(
+        in_torch(images), in_torch(baselines), n_samples=N_SAMPLES, stdevs=0.0, target=classes(labels)
+    )
+    assert spearmanr(np.moveaxis(np.asarray(ours), -1, 1).ravel(), theirs.detach().numpy().ravel()).statistic > 0.999
+    assert_same(ours, theirs)
