@@ -1,0 +1,41 @@
+"""The documentation runs as it is written, and its site knows every public name."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxvision.attribution
+
+ROOT = Path(__file__).parents[1]
+SNIPPETS = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+PAGES = sorted(page for page in ROOT.glob("docs/**/*.md") if SNIPPETS.search(page.read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_snippets_run(page):
+    pytest.importorskip("skimage", reason="extra `demo`: scikit-image is not installed")
+    exec(compile("".join(SNIPPETS.findall(page.read_text(encoding="utf-8"))), str(page), "exec"), {})
+
+
+def test_the_reference_has_every_room():
+    rooms = {path.parent.name for path in ROOT.glob("jaxvision/*/__init__.py")} | {"signatures"}
+    hidden = {"files", "forms"}  # what users do not call
+    assert {page.stem for page in ROOT.glob("docs/api/*.md")} == rooms - hidden
+
+
+@pytest.mark.slow
+def test_the_site_builds_and_names_everything(tmp_path):
+    pytest.importorskip("mkdocstrings", reason="extra `docs`: mkdocstrings is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    attribution = (tmp_path / "api/attribution/index.html").read_text(encoding="utf-8")
+    named = {anchor.rsplit(".", 1)[1] for anchor in re.findall(r'id="(jaxvision\.[\w.]+)"', attribution)}
+    assert set(jaxvision.attribution.__all__) <= named
+    assert "<math" in attribution
+    assert "arithmatex" not in attribution
+    assert "$$" not in re.sub(r"<[^>]+>", "", (tmp_path / "tutorials/lstm/index.html").read_text(encoding="utf-8"))
