@@ -1,6 +1,6 @@
 """The captioner with top-down attention: one LSTM decides where to look, another one what to say."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -112,12 +112,15 @@ class TopDownCaptioner(NamedTuple):
             (2, 3, 7)
         """
 
-        @jax.checkpoint  # what lies between keys and scores, T times as large as the keys, is computed anew
-        def one(carry: TopDownCarry, read: Array) -> tuple[TopDownCarry, tuple[Array, Array]]:
-            carry, seen = self._look(carry, read)
-            return carry, (carry.saying.h, seen.weights)
+        first = self.start(grid)
 
-        _, (h, weights) = jax.lax.scan(one, self.start(grid), tokens.T)  # (T, N, H), (T, N, L)
+        @jax.checkpoint  # what lies between keys and scores, T times as large as the keys, is computed anew
+        def one(states: tuple[LSTMState, LSTMState], read: Array) -> tuple[Any, tuple[Array, Array]]:
+            # The grid is no part of what is carried: the way back would keep a copy of it for each word.
+            after, seen = self._look(first._replace(looking=states[0], saying=states[1]), read)
+            return (after.looking, after.saying), (after.saying.h, seen.weights)
+
+        _, (h, weights) = jax.lax.scan(one, (first.looking, first.saying), tokens.T)  # (T, N, H), (T, N, L)
         t, n, size = h.shape
         logits = h.swapaxes(0, 1).reshape(n * t, size) @ self.W_vocab + self.b_vocab[None]
         return logits.reshape(n, t, -1), weights.swapaxes(0, 1)
