@@ -1,17 +1,17 @@
 """Attacks: how much a picture must change before a network is wrong about it, by many methods and budgets.
 
-Attacks with a budget (fgsm, mi_fgsm, pgd, apgd; square without gradients) change each picture by at most eps and look
-for the greatest loss; those without (deepfool, carlini_wagner, ddn, fmn) look for the least change, and answer for
-every budget at once. A network is no more accurate under attack than the lowest line says; the last row takes, for each
-picture, whichever attack broke it.
+Attacks with a budget (fgsm, mi_fgsm, ni_fgsm, di_fgsm, pgd, apgd, apgd_dlr, apgd_targeted, fab, autoattack; square
+without gradients) change each picture by at most eps and look for the greatest loss; those without (deepfool,
+carlini_wagner, ddn, fmn) look for the least change, and answer for every budget at once. A network is no more accurate
+under attack than the lowest line says; the last row takes, for each picture, whichever attack broke it.
 
 Goodfellow et al., "Explaining and harnessing adversarial examples", https://arxiv.org/abs/1412.6572, 2014; Madry et
 al., "Towards deep learning models resistant to adversarial attacks", https://arxiv.org/abs/1706.06083, 2017.
 
 Without flags the scenes network is attacked on held-out scenes; expected: nearly all right without attack, half with 2
-of 255 grey levels, a tenth with 4. `--weights checkpoints/lenet_mnist.safetensors` attacks the digits network (needs
-MNIST in JAXVISION_HOME), `--weights imagenet --images FOLDER` ImageNet's SqueezeNet on your pictures. About a minute on
-two cores. Writes accuracy against budget as a table and a figure, and a sheet of attacked pictures.
+of 255 grey levels, a tenth with 4. `--weights mnist` attacks the digits network (needs MNIST in JAXVISION_HOME),
+`--weights imagenet --images FOLDER` ImageNet's SqueezeNet on your pictures. About a minute on two cores. Writes
+accuracy against budget as a table and a figure, and a sheet of attacked pictures.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from experiments import attack_figures as report
-from experiments.attack_methods import ATTACKS, ONLY, AttackName, NormName, Outcome, Problem
+from experiments.attack_methods import ATTACKS, ONLY, QUERIES, AttackName, NormName, Outcome, Problem
 from experiments.attack_subjects import Subject, subject
 from experiments.command import command
 from experiments.figures import percent, save, short_name
@@ -45,7 +45,7 @@ class Config:
     images: tuple[str, ...] = ()
     """files, folders or globs; none: held-out scenes or digits, or sample photographs, as the network knows them"""
     weights: str = "scenes"
-    """auto, imagenet, scenes, or a safetensors file of a SqueezeNet, VGG or this project's LeNet"""
+    """auto, imagenet, scenes, mnist, or a safetensors file of a SqueezeNet, a VGG or our LeNet"""
     attacks: tuple[AttackName, ...] = ("fgsm", "mi_fgsm", "pgd", "apgd", "square", "deepfool", "ddn", "fmn")
     """which; those that do not know the norm are left out"""
     norm: NormName = "linf"
@@ -53,7 +53,7 @@ class Config:
     eps: tuple[float, ...] = ()
     """budgets in units of the range [0, 1]; none: five that suit the pictures"""
     n_steps: int = 40
-    """steps of an attack that takes many (a count)"""
+    """steps of an attack that takes many (a count); for each of nine targets of apgd_targeted, fab and autoattack"""
     n_samples: int = 64
     """how many sample pictures (a count), where no images are given"""
     seed: int = 0
@@ -160,6 +160,7 @@ def _problem(config: Config, target: Subject) -> Problem:
         jnp.asarray(config.eps or usual, jnp.float32),
         config.norm,
         config.n_steps,
+        QUERIES * config.n_steps,
         jax.random.key(config.seed),
     )
 

@@ -1,14 +1,31 @@
 """The attacks that `experiments.attack` compares, all in one form: budgets in, pictures and their fate out."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial import L2, LINF, apgd, autoattack, carlini_wagner, ddn, deepfool, fgsm, fmn, pgd, square
+from jaxvision.adversarial import (
+    L2,
+    LINF,
+    AttackResult,
+    ResizeAndPad,
+    apgd,
+    apgd_targeted,
+    autoattack,
+    carlini_wagner,
+    ddn,
+    deepfool,
+    dlr_loss,
+    fab,
+    fgsm,
+    fmn,
+    pgd,
+    square,
+)
 from jaxvision.signatures import LogitsFn
 
 NORMS = {"linf": LINF, "l2": L2}
@@ -26,7 +43,8 @@ class Problem(NamedTuple):
         labels: `(N,)`.
         eps: `(E,)` budgets, ascending.
         norm: of the budgets.
-        n_steps: of an iterative attack.
+        n_steps: of an iterative attack; of apgd_targeted and fab for each target.
+        n_queries: of an attack without gradients.
         key: of random starts.
     """
 
@@ -36,6 +54,7 @@ class Problem(NamedTuple):
     eps: Float[Array, " e"]
     norm: NormName
     n_steps: int
+    n_queries: int
     key: Key[Array, ""]
 
 
@@ -96,8 +115,9 @@ def _fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Arra
     return found.images, found.success
 
 
-def _mi_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
-    found = pgd(
+def _momentum(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array, **how: Any) -> AttackResult:
+    """Steps of one length from the image itself to the last image: as attacks that carry over are published."""
+    return pgd(
         problem.logits_fn,
         images,
         labels,
@@ -105,10 +125,25 @@ def _mi_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: A
         step_size=eps / problem.n_steps,
         n_steps=problem.n_steps,
         norm=NORMS[problem.norm],
+        key=keys,
         random_start=False,
-        momentum=1.0,
         keep_best=False,
+        **how,
     )
+
+
+def _mi_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = _momentum(problem, images, labels, eps, keys, momentum=1.0)
+    return found.images, found.success
+
+
+def _ni_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = _momentum(problem, images, labels, eps, keys, momentum=1.0, nesterov=True)
+    return found.images, found.success
+
+
+def _di_fgsm(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    found = _momentum(problem, images, labels, eps, keys, transform=ResizeAndPad())
     return found.images, found.success
 
 
@@ -124,17 +159,33 @@ def _apgd(problem: Problem, images: Array, labels: Array, eps: Array, keys: Arra
     return found.images, found.success
 
 
+def _apgd_dlr(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    norm, n_steps = NORMS[problem.norm], problem.n_steps
+    found = apgd(problem.logits_fn, images, labels, eps=eps, n_steps=n_steps, norm=norm, key=keys, loss=dlr_loss)
+    return found.images, found.success
+
+
+def _apgd_targeted(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    norm, n_steps = NORMS[problem.norm], problem.n_steps
+    found = apgd_targeted(problem.logits_fn, images, labels, eps=eps, n_steps=n_steps, norm=norm, key=keys)
+    return found.images, found.success
+
+
+def _fab(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
+    norm = NORMS[problem.norm]
+    found = fab(problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_steps, norm=norm)
+    near = found.success & (found.size <= eps)
+    return jnp.where(near[:, None, None, None], found.images, images), near
+
+
 def _square(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
-    n_steps = QUERIES * problem.n_steps
-    found = square(problem.logits_fn, images, labels, eps=eps, n_steps=n_steps, key=keys)
+    found = square(problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_queries, key=keys)
     return found.images, found.success
 
 
 def _autoattack(problem: Problem, images: Array, labels: Array, eps: Array, keys: Array) -> tuple[Array, Array]:
-    n_queries = QUERIES * problem.n_steps
-    found = autoattack(
-        problem.logits_fn, images, labels, eps=eps, n_steps=problem.n_steps, n_queries=n_queries, key=keys
-    )
+    n_steps, n_queries = problem.n_steps, problem.n_queries
+    found = autoattack(problem.logits_fn, images, labels, eps=eps, n_steps=n_steps, n_queries=n_queries, key=keys)
     return found.images, found.success
 
 
@@ -162,14 +213,33 @@ def _fmn(problem: Problem) -> tuple[Array, Array, Array]:
 
 
 AttackName = Literal[
-    "fgsm", "mi_fgsm", "pgd", "apgd", "square", "autoattack", "deepfool", "carlini_wagner", "ddn", "fmn"
+    "fgsm",
+    "mi_fgsm",
+    "ni_fgsm",
+    "di_fgsm",
+    "pgd",
+    "apgd",
+    "apgd_dlr",
+    "apgd_targeted",
+    "fab",
+    "square",
+    "autoattack",
+    "deepfool",
+    "carlini_wagner",
+    "ddn",
+    "fmn",
 ]
 
 ATTACKS: Mapping[str, Attack] = {
     "fgsm": at_budgets(_fgsm),
     "mi_fgsm": at_budgets(_mi_fgsm),
+    "ni_fgsm": at_budgets(_ni_fgsm),
+    "di_fgsm": at_budgets(_di_fgsm),
     "pgd": at_budgets(_pgd),
     "apgd": at_budgets(_apgd),
+    "apgd_dlr": at_budgets(_apgd_dlr),
+    "apgd_targeted": at_budgets(_apgd_targeted),
+    "fab": at_budgets(_fab),
     "square": at_budgets(_square),
     "autoattack": at_budgets(_autoattack),
     "deepfool": by_size(_deepfool),

@@ -39,6 +39,7 @@ from jaxvision.signatures import FeaturesFn, LogitsFn
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"  # networks that this project trained itself
 SCENES = CHECKPOINTS / "squeezenet_scenes.safetensors"
+DIGITS = CHECKPOINTS / "lenet_mnist.safetensors"
 PATIENCE = 4.0  # seconds: a machine without network must not keep its reader waiting
 
 
@@ -79,8 +80,8 @@ def load_network(weights: str = "auto") -> Network:
 
     Args:
         weights: "auto", ImageNet's SqueezeNet where it is at hand or can be had, else the embedded scenes network;
-            "imagenet"; "scenes"; or a safetensors file with torchvision's parameter names of a SqueezeNet or VGG,
-            or the names of this project's LeNet.
+            "imagenet"; "scenes"; "mnist"; or a safetensors file with torchvision's parameter names of a
+            SqueezeNet or VGG, or the names of this project's LeNet.
 
     Raises:
         InputError: if there is no such file, or its parameters are of no network known here.
@@ -91,6 +92,8 @@ def load_network(weights: str = "auto") -> Network:
         return _imagenet("its ImageNet weights were asked for")
     if weights == "scenes":
         return _scenes("asked for by name")
+    if weights == "mnist":
+        return _digits()
     return _from_file(Path(weights))
 
 
@@ -122,11 +125,21 @@ def _scenes(why: str) -> Network:
     return _network("SqueezeNet 1.1, scenes", squeezenet1_1(weights=SCENES), 64, note, "scenes")
 
 
+def _digits() -> Network:
+    if not DIGITS.exists():
+        raise InputError(
+            f"{DIGITS} is missing: train the network with python -m experiments.train_classifier --dataset mnist, "
+            "or choose another with --weights scenes or --weights FILE"
+        )
+    note = "LeNet trained by this project on MNIST; asked for by name."
+    return _network("LeNet, MNIST", lenet(DIGITS), 10, note, "mnist")
+
+
 def _from_file(path: Path) -> Network:
     if not path.exists():
         raise InputError(
-            f"{path} is not there: --weights takes auto, imagenet, scenes or a safetensors file with torchvision's "
-            "parameter names"
+            f"{path} is not there: --weights takes auto, imagenet, scenes, mnist or a safetensors file with "
+            "torchvision's parameter names"
         )
     tensors = published.load(path)
     found = next((known for known in _KNOWN if {*known[2:]} <= set(tensors)), None)

@@ -120,7 +120,7 @@ def torchattacks_pgd(
     net: Net, clean: torch.Tensor, labels: torch.Tensor, eps: float, step: float, n_steps: int
 ) -> Attack | None:
     """torchattacks' PGD from the image itself; None where it is not installed: `pip install --no-deps torchattacks`."""
-    torchattacks = _package("torchattacks")
+    torchattacks = package("torchattacks")
     if torchattacks is None:
         return None
     attack = torchattacks.PGD(net, eps=eps, alpha=step, steps=n_steps, random_start=False)
@@ -131,7 +131,7 @@ def foolbox_pgd(
     net: Net, clean: torch.Tensor, start: torch.Tensor, labels: torch.Tensor, eps: float, step: float, n_steps: int
 ) -> Attack | None:
     """Foolbox's PGD from the given start; None where it is not installed."""
-    foolbox = _package("foolbox")
+    foolbox = package("foolbox")
     if foolbox is None:
         return None
     attack = foolbox.attacks.LinfProjectedGradientDescentAttack(abs_stepsize=step, steps=n_steps, random_start=True)
@@ -144,7 +144,7 @@ def foolbox_deepfool(
     net: Net, clean: torch.Tensor, labels: torch.Tensor, *, n_steps: int, n_classes: int, overshoot: float
 ) -> Attack | None:
     """Foolbox's DeepFool; None where it is not installed."""
-    foolbox = _package("foolbox")
+    foolbox = package("foolbox")
     if foolbox is None:
         return None
     attack = foolbox.attacks.L2DeepFoolAttack(steps=n_steps, candidates=n_classes, overshoot=overshoot, loss="logits")
@@ -164,7 +164,7 @@ def foolbox_carlini_wagner(
     abort_early: bool,
 ) -> Attack | None:
     """Foolbox's attack of Carlini and Wagner; None where it is not installed."""
-    foolbox = _package("foolbox")
+    foolbox = package("foolbox")
     if foolbox is None:
         return None
     attack = foolbox.attacks.L2CarliniWagnerAttack(
@@ -182,14 +182,14 @@ def torchattacks_apgd(
     net: Net, clean: torch.Tensor, labels: torch.Tensor, *, eps: float, n_steps: int
 ) -> Attack | None:
     """torchattacks' Auto-PGD by cross-entropy; None where it is not installed."""
-    torchattacks = _package("torchattacks")
+    torchattacks = package("torchattacks")
     if torchattacks is None:
         return None
     attack = torchattacks.APGD(net, eps=eps, steps=n_steps)
     return lambda: attack(clean, labels)
 
 
-def _package(name: str) -> Any:
+def package(name: str) -> Any:
     """A package that no extra brings, or None."""
     if importlib.util.find_spec(name) is None:
         return None

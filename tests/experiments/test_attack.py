@@ -2,12 +2,14 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import attack, attack_subjects
 from experiments.attack_figures import WORST
+from experiments.attack_methods import ATTACKS, Problem
 from experiments.networks import CHECKPOINTS, load_network
 from jaxvision.backbones import lenet
 
@@ -74,6 +76,17 @@ def test_digits_are_seen_as_their_network_sees_them(monkeypatch):
     images = jnp.asarray(target.images)
     np.testing.assert_allclose(images, digits[:3] / 255, rtol=1e-6)
     np.testing.assert_allclose(target.logits_fn(images), lenet(file)(images)[0], rtol=1e-3, atol=1e-3)
+
+
+def test_each_attack_within_a_budget_stays_within_it():
+    """Of three pixels, each a class; the first is to be the brightest."""
+    images = jnp.array([[0.6, 0.5, 0.1, 0.0], [0.9, 0.1, 0.2, 0.3]]).reshape(2, 1, 4, 1)
+    labels, eps = jnp.zeros(2, jnp.int32), jnp.array([0.01, 0.1])
+    problem = Problem(lambda x: 9 * x[:, 0, :, 0], images, labels, eps, "linf", 5, 20, jax.random.key(0))
+    for name in ("ni_fgsm", "di_fgsm", "apgd_dlr", "apgd_targeted", "fab"):
+        found = ATTACKS[name](problem)
+        assert found.broken.tolist() == [[False, False], [True, False]], name
+        assert (np.abs(found.images - np.asarray(images)).max((1, 2, 3, 4)) <= np.asarray(eps) + 1e-6).all(), name
 
 
 def test_what_cannot_be_done_is_said(refused):
