@@ -23,6 +23,7 @@ from jaxvision.captioning.steps import OfImages
 from jaxvision.captioning.top_down import TopDownCaptioner, TopDownCarry, top_down_captioner
 from jaxvision.captioning.transformer import TransformerCaptioner, TransformerCarry, transformer_captioner
 from jaxvision.captioning.vocabulary import END, NULL, START, UNK, Vocabulary
+from jaxvision.captioning.words import word_logits_fn
 
 __all__ = [
     "END",
@@ -62,4 +63,5 @@ __all__ = [
     "temporal_softmax_loss",
     "top_down_captioner",
     "transformer_captioner",
+    "word_logits_fn",
 ]
