@@ -9,7 +9,8 @@ et al., "Gradient-based learning applied to document recognition", 1998.
 `--adversarial` trains on images that are attacked first: pgd, as Madry et al., 2017, https://arxiv.org/abs/1706.06083;
 fast, by one step, as Wong, Rice and Kolter, 2020, https://arxiv.org/abs/2001.03994. The score under attack is told, and
 is to be looked at: fast training can end with a network that withstands its own one step alone ("catastrophic
-overfitting"). 5000 fast steps on MNIST did: 92 % of training digits right under that step, 0.9 % of test digits under PGD.
+overfitting"). 5000 fast steps on MNIST did: right about 92 % of training digits under that step, about 0.9 % of test
+digits under PGD.
 
 Without flags it trains the scenes network that comes with this project (its card: checkpoints/squeezenet_scenes.md), 35
 minutes on two cores. Ctrl-C leaves a run that `--resume` goes on with, to the same bits. Writes the curve of the
