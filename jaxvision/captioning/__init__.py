@@ -15,9 +15,12 @@ from jaxvision.captioning.attention import (
 from jaxvision.captioning.beam import BeamDecoded, beam_search
 from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
+from jaxvision.captioning.dropout import drop_features, drop_words
 from jaxvision.captioning.losses import temporal_softmax_loss
+from jaxvision.captioning.precision import InBfloat16
 from jaxvision.captioning.rewards import RewardFn, caption_lengths, cider_reward
 from jaxvision.captioning.sampling import sample
+from jaxvision.captioning.scheduled import scheduled_sampling
 from jaxvision.captioning.self_critical import Attempts, CaptionModel, attempt, policy_gradient_loss, self_critical_loss
 from jaxvision.captioning.steps import OfImages
 from jaxvision.captioning.top_down import TopDownCaptioner, TopDownCarry, top_down_captioner
@@ -39,6 +42,7 @@ __all__ = [
     "Captioner",
     "Decoded",
     "Grid",
+    "InBfloat16",
     "OfImages",
     "RewardFn",
     "TopDownCaptioner",
@@ -55,10 +59,13 @@ __all__ = [
     "captioner",
     "cider_reward",
     "doubly_stochastic",
+    "drop_features",
+    "drop_words",
     "greedy",
     "log_prob",
     "policy_gradient_loss",
     "sample",
+    "scheduled_sampling",
     "self_critical_loss",
     "temporal_softmax_loss",
     "top_down_captioner",

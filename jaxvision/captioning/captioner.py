@@ -172,6 +172,8 @@ def caption_loss(
     *,
     null: int | Int[Array, ""] = NULL,
     per_token: bool = False,
+    label_smoothing: float = 0.0,
+    read: Int[Array, "n t"] | None = None,
 ) -> Float[Array, ""]:
     r"""Negative log-likelihood of captions given their images.
 
@@ -184,6 +186,9 @@ def caption_loss(
             T - 1 are read, the last T - 1 predicted.
         null: the word that fills short captions; it is not to be predicted.
         per_token: see `temporal_softmax_loss`.
+        label_smoothing: see `temporal_softmax_loss`.
+        read: what is read in place of the captions, which are predicted all the same: from `scheduled_sampling` or
+            `drop_words`.
 
     Returns:
         A scalar, in nats.
@@ -203,5 +208,6 @@ def caption_loss(
     """
     if captions.shape[1] < 2:
         raise InputError(f"captions must be a START and at least one word more, got shape (N, T) = {captions.shape}")
-    read, said = captions[:, :-1], captions[:, 1:]  # (N, T-1) each
-    return temporal_softmax_loss(model(features, read), said, said != null, per_token=per_token)
+    said = captions[:, 1:]  # (N, T-1)
+    logits = model(features, (captions if read is None else read)[:, :-1])
+    return temporal_softmax_loss(logits, said, said != null, per_token=per_token, label_smoothing=label_smoothing)

@@ -7,6 +7,7 @@ with one loss, `classification_loss` and `score` are a classifier's, and `advers
 
 from jaxvision.training import checkpoints
 from jaxvision.training.adversarial import adversarial_loss
+from jaxvision.training.averaging import AverageState, averaged, weight_average
 from jaxvision.training.classification import Score, classification_loss, score
 from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.order import shuffled
@@ -15,10 +16,12 @@ from jaxvision.training.runs import FREE, Run, new_run, resumed_run
 
 __all__ = [
     "FREE",
+    "AverageState",
     "Run",
     "Score",
     "TrainState",
     "adversarial_loss",
+    "averaged",
     "checkpoints",
     "classification_loss",
     "fit",
@@ -29,4 +32,5 @@ __all__ = [
     "score",
     "shuffled",
     "start",
+    "weight_average",
 ]
