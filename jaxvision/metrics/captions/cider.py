@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ def document_frequency(references: Sequence[Sequence[Words]]) -> DocumentFrequen
     """
     counts: Counter[Ngram] = Counter()
     for captions in references:
-        counts.update({ngram for words in captions for order in _ngrams(words) for ngram in order})
+        counts.update({ngram for words in captions for order in ngrams(words) for ngram in order})
     return DocumentFrequency(len(references), counts)
 
 
@@ -108,12 +108,10 @@ def cider_d(
     """
     check_words(candidates, references)
     frequency = frequency or document_frequency(references)
-    n_images = math.log(frequency.n_images)
-    idf = {ngram: n_images - math.log(count) for ngram, count in frequency.counts.items()}
+    weighted = weighted_ngrams(frequency)
 
     def caption(words: Words) -> _Caption:
-        orders = _ngrams(words)
-        weights = [{ngram: count * idf.get(ngram, n_images) for ngram, count in order.items()} for order in orders]
+        weights = weighted(words)
         norms = [math.sqrt(sum(weight * weight for weight in order.values())) for order in weights]
         return _Caption(weights, norms, max(len(words) - 1, 0))
 
@@ -126,8 +124,33 @@ def cider_d(
     return CiderD(float(scores.mean()), scores)
 
 
-def _ngrams(words: Words) -> list[Counter[Ngram]]:
-    """How often a caption has each n-gram, by order."""
+def weighted_ngrams(frequency: DocumentFrequency) -> Callable[[Words], list[dict[Ngram, float]]]:
+    r"""From words to four vectors, $g^n_k = h_k \log(|I| / \max(1, d_k))$, one of each order.
+
+    Args:
+        frequency: $|I|$ and $d$.
+
+    Example:
+        >>> frequency = document_frequency([[["a", "cat"]], [["a", "dog"]]])
+        >>> weighted_ngrams(frequency)(["a", "fox"])[0]
+        {('a',): 0.0, ('fox',): 0.6931471805599453}
+    """
+    n_images = math.log(frequency.n_images)
+    idf = {ngram: n_images - math.log(count) for ngram, count in frequency.counts.items()}
+
+    def of_words(words: Words) -> list[dict[Ngram, float]]:
+        return [{ngram: count * idf.get(ngram, n_images) for ngram, count in of.items()} for of in ngrams(words)]
+
+    return of_words
+
+
+def ngrams(words: Words) -> list[Counter[Ngram]]:
+    """How often a caption has each n-gram of one to four words, by order.
+
+    Example:
+        >>> ngrams(["a", "cat", "a"])[0]["a",]
+        2
+    """
     return [Counter(zip(*(words[k:] for k in range(n)), strict=False)) for n in range(1, MAX_ORDER + 1)]
 
 
