@@ -8,8 +8,8 @@ Without flags it draws ten classes with the best network at hand (eight of the s
 ImageNet weights a person knows tarantula, castle, strawberry and flamingo again, and the network is sure of them. The
 scenes network, which has seen plain shapes only, gets patches of colour, half of which it recognises; its legible
 images are those of `experiments.class_visualization`. `--n 100` draws a hundred of the thousand classes,
-`--layer fire7` channels. About 2 minutes for ten on two cores. Writes the sheet and each image. Ctrl-C leaves a run
-that --resume goes on with, to the same bits.
+`--n 1000` all of them on ten sheets, `--layer fire7` channels. About 2 minutes for ten on two cores. Writes the sheets
+and each image. Ctrl-C leaves a run that --resume goes on with, to the same bits.
 """
 
 import itertools
@@ -49,6 +49,7 @@ from jaxvision.visualization import (
 FAVOURITES = (76, 130, 483, 949, 84, 323, 437, 1, 366, 980)
 PARTS = 8  # of a batch's steps: a line of progress after each
 MOST_COLUMNS = 10
+PER_PAGE = 100  # drawings on a sheet
 
 LARGE = {"size": 128, "n_steps": 120, "learning_rate": 0.03, "decay": 1.5, "temperature": 30.0}
 SMALL = {"size": None, "n_steps": 160, "learning_rate": 0.05, "decay": 2.0, "temperature": 5.0}
@@ -152,10 +153,13 @@ def main(config: Config) -> Result:
             write_image(run.picture(file_name(i, figures.short_name(name))), sheet.images[i])
         titles = [_title(drawing, settings.layer) for drawing in drawings]
         columns = min(MOST_COLUMNS, max(4, round(n**0.5)))
-        picture = figures.save(
-            figures.picture_sheet(sheet.images, titles, columns=columns), run.picture("contact_sheet.png")
-        )
-        result = Result(run.path, network.name, drawings, recognised, (picture,))
+        pictures = [
+            figures.save(
+                figures.picture_sheet(sheet.images[part], titles[part], columns=columns), run.picture(f"{name}.png")
+            )
+            for name, part in _pages(n)
+        ]
+        result = Result(run.path, network.name, drawings, recognised, tuple(pictures))
         run.finish(result)
     return result
 
@@ -268,6 +272,18 @@ def _channels(network: Network, settings: Any) -> int:
     if settings.layer not in layers:
         raise InputError(f'there is no layer "{settings.layer}": --layer takes one of {", ".join(layers)}')
     return layers[settings.layer].shape[-1]
+
+
+def _pages(n: int) -> list[tuple[str, slice]]:
+    """Names of the sheets and what is on each: one, or an atlas of several where there is more than one holds.
+
+    Example:
+        >>> _pages(10), [name for name, _ in _pages(201)]
+        ([('contact_sheet', slice(0, 100, None))], ['contact_sheet_01', 'contact_sheet_02', 'contact_sheet_03'])
+    """
+    begins = range(0, n, PER_PAGE)
+    names = [f"contact_sheet_{page:02d}" for page in range(1, len(begins) + 1)] if n > PER_PAGE else ["contact_sheet"]
+    return [(name, slice(begin, begin + PER_PAGE)) for name, begin in zip(names, begins, strict=True)]
 
 
 def _title(drawing: Drawing, layer: str | None) -> str:

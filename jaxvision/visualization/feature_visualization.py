@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -28,7 +29,7 @@ from jaxvision.pixels import (
     with_settings,
 )
 from jaxvision.signatures import FeaturesFn, LogitsFn
-from jaxvision.visualization.objectives import Objective
+from jaxvision.visualization.objectives import Objective, check_objective
 from jaxvision.visualization.parametrization import Parametrization, fourier
 
 ROBUST = chain(Jitter(8), RandomScale(0.9, 1.15), RandomRotation(10.0), Jitter(4))
@@ -88,7 +89,8 @@ def feature_visualization(
         Images, trace and the objective reached.
 
     Raises:
-        InputError: if `n` is below 1, the objective does not give `n` numbers, or a network's or a transform's own
+        InputError: if `n` is below 1, the objective does not give `n` numbers, there is no such layer, class or channel
+            (inside a `jax.jit` of the caller's, where it is not known which: NaN), or a network's or a transform's own
             demands are not met.
 
     Example:
@@ -105,6 +107,8 @@ def feature_visualization(
         Olah, Mordvintsev and Schubert, "Feature visualization", https://distill.pub/2017/feature-visualization/, 2017.
         Departure: the image is shifted in a circle, in which it has no edge, instead of being padded.
     """
+    if n >= 1:
+        check_objective(features_fn, objective, jax.ShapeDtypeStruct((n, *image_shape), jnp.result_type(float)))
     problem = feature_visualization_problem(
         features_fn,
         objective,

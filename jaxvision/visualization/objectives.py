@@ -12,6 +12,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
@@ -244,13 +246,36 @@ def of_layer(activations: Mapping[str, Array], layer: str) -> Float[Array, "n h 
 
 
 def _pick(values: Float[Array, "n k"], channels: Int[Array, "..."]) -> Float[Array, " n"]:
-    """Of each image its own entry; NaN where there is no such entry."""
+    """Of each image its own entry, or one sentence where there is none; of an entry not known yet, inside jit, NaN."""
     if channels.shape != values.shape[:1]:
         raise InputError(
             f"an objective needs one class or channel for each of the {values.shape[0]} images, "
             f"got shape {channels.shape}"
         )
+    if not isinstance(channels, Tracer):
+        asked = np.asarray(channels)
+        for wrong in asked[(asked < 0) | (asked >= values.shape[1])][:1]:
+            raise InputError(f"a class or channel must lie in [0, {values.shape[1]}), got {wrong}")
     return target_logit(values, channels)
+
+
+def check_objective(features_fn: Callable[[Array], Any], objective: Objective, images: jax.ShapeDtypeStruct) -> None:
+    """Looks whether an objective fits a network, without running either: its layer, its channels, its number.
+
+    Args:
+        features_fn: images to what the objective reads.
+        objective: with targets that are known, not traced ones, whose range cannot be looked at.
+        images: shape and type of the images.
+
+    Raises:
+        InputError: if there is no such layer, class or channel, or not one for each image.
+
+    Example:
+        >>> images = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
+        >>> check_objective(lambda x: {"pixels": x}, channel("pixels", jnp.array([2])), images)  # 0, 1 and 2 are there
+    """
+    activations = jax.eval_shape(operator.call, pytree_function(features_fn), images)  # kept from call to call
+    jax.eval_shape(lambda given: objective(given), activations)
 
 
 def unit(values: Float[Array, "n ..."]) -> Float[Array, "n ..."]:

@@ -3,6 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from jaxvision.errors import InputError
 from jaxvision.pixels import PixelProblem, advance, denormalize, evaluate, example_keys, normalize, optimize
@@ -118,3 +120,27 @@ def test_bad_input_is_one_sentence():
         feature_visualization(LOGITS_FN, class_logit([1]), 2, key=KEY, image_shape=SHAPE)
     with pytest.raises(InputError, match="one number per channel"):
         feature_visualization(LOGITS_FN, class_logit([1]), 1, key=KEY, image_shape=(8, 6, 1))
+
+
+def test_a_channel_that_is_not_there_is_one_sentence():
+    settings = {"key": jax.random.key(0), "image_shape": (8, 8, 3), "transform": None, "n_steps": 1}
+    for channels, wrong in (([0, 3], 3), ([-1, 0], -1)):
+        with pytest.raises(InputError, match=rf"must lie in \[0, 3\), got {wrong}"):
+            feature_visualization(lambda x: {"colour": x}, channel("colour", np.array(channels)), 2, **settings)
+
+
+def test_a_thousand_classes_in_one_call_over_all_devices():
+    """Sharded by their keys and targets, to the images of one device."""
+    weights = jax.random.normal(jax.random.key(0), (48, 1000))
+    settings = {"image_shape": (4, 4, 3), "transform": None, "n_steps": 3}
+
+    def logits_fn(images):
+        return images.reshape(len(images), -1) @ weights
+
+    keys, targets = example_keys(jax.random.key(1), 1000), jnp.arange(1000)
+    alone = feature_visualization(logits_fn, class_logit(targets), 1000, key=keys, **settings)
+    shards = NamedSharding(jax.make_mesh((2,), ("images",), (AxisType.Auto,)), P("images"))
+    keys, targets = jax.device_put((keys, targets), shards)
+    shared = feature_visualization(logits_fn, class_logit(targets), 1000, key=keys, **settings)
+    assert len(shared.images.sharding.device_set) == 2
+    np.testing.assert_allclose(shared.images, alone.images, atol=1e-5)
