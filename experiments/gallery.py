@@ -114,7 +114,8 @@ def _figure(picture: Picture, folder: Path) -> str:
     with Image.open(picture.path) as image:
         width, height = image.size
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    # The size lets the page lie still while it loads; the link shows the picture in full on a narrow screen.
+    # The size lets the page lie still while it loads. On a narrow screen a sheet stays wide enough to be read, and is
+    # moved sideways; the link shows it in full.
     return (
         f'<figure><a href="{source}"><img src="{source}" width="{width}" height="{height}" '
         f'alt="{escape(picture.alt)}"></a>{caption}</figure>'
@@ -175,8 +176,8 @@ section { padding: clamp(2.2rem, 6vw, 4rem) 0; border-bottom: 1px solid var(--ru
 section:last-child { border-bottom: 0; }
 figure { margin: 0 0 1.2rem; }
 figure a { display: block; background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: clamp(0.4rem, 1.5vw, 1rem); }
-figure img { display: block; width: auto; max-width: 100%; height: auto; margin: 0 auto; }
+  padding: clamp(0.4rem, 1.5vw, 1rem); overflow-x: auto; }
+figure img { display: block; width: auto; max-width: max(100%, 42rem); height: auto; margin: 0 auto; }
 figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); margin-top: 0.5rem; max-width: 60em; }
 pre { font: 0.875rem/1.6 var(--mono); background: var(--code); border-radius: 8px; padding: 0.8rem 1rem;
   margin: 0.3rem 0 1.2rem; white-space: pre-wrap; overflow-x: auto; }
