@@ -179,7 +179,7 @@ def _impute(
     first = hidden * divide(dot(known, jnp.ones_like(known)), dot(1 - hidden, jnp.ones_like(hidden)))
     residual = hidden * _of_neighbours(known) - left_side(first)
 
-    def step(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def step(_: ArrayLike, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         x, residual, direction = state
         moved = left_side(direction)
         size = dot(residual, residual)
