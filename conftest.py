@@ -29,6 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("data")
 
 
+@pytest.hookimpl(tryfirst=True)  # before any fixture compiles
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Small programs are waited for while they compile: only the longer tests have LLVM optimise, as a user has it."""
+    longer = {"slow", "peers", "data"} & {mark.name for mark in item.iter_markers()}
+    jax.config.update("jax_disable_most_optimizations", not longer)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiled_programs_are_let_go() -> Iterator[None]:
     """Every compiled program holds some memory maps, and Linux gives a process 65,530: beyond, it ends by a signal."""
