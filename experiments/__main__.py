@@ -10,7 +10,7 @@ from rich.table import Table
 ROOMS = {
     "Everything, small": ("tour",),
     "Look inside": ("saliency", "attribution", "class_visualization", "visualize"),
-    "Fool": ("fooling", "attack"),
+    "Fool": ("fooling", "attack", "attack_strength"),
     "Transfer style": ("style_transfer", "style_sheet", "style_quality", "fast_style"),
     "Caption": ("caption", "train_encoder"),
     "Generate": ("gan",),
