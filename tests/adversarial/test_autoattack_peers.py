@@ -94,45 +94,44 @@ def test_fab_is_torchattacks(torchattacks, classifier, net, pictures, norm, name
     np.testing.assert_allclose(ours.size, norm.size(jnp.asarray(theirs) - pictures[0]), rtol=0.01)
 
 
+# Digits of 64 that ours left right beside theirs, at 0.1, with the seeds 0, 1, ... on both sides:
+#   apgd 3 4 3 3 3 beside 4 4 4 4 3, apgd_targeted 8 6 7 7 6 beside 6 6 6 7 4,
+#   square 44 39 42 40 beside 39 40 38 42, autoattack 6 4 6 5 beside 4 4 5 5.
+# Allowed is what the worst of these seeds had; one digit for rounding on another machine where none had any.
+SLACK = {"apgd": 1, "apgd_targeted": 2, "square": 5, "autoattack": 2}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("eps", [0.05, 0.1])
-def test_robust_accuracy_on_digits_is_about_torchattacks(torchattacks, classifier, net, digits, eps):
-    """At the same number of steps and queries, from other starts: within what another seed changes, or below. Over four
-    seeds the share that Square leaves varies by 0.08 with us, by 0.06 with them, at 0.1."""
+def test_robust_accuracy_on_digits_is_about_torchattacks(torchattacks, classifier, net, digits):
+    """At the same number of steps and queries, from other starts: as far apart as other seeds are, or below."""
+    from experiments.peers_strength import shortened
+
     x, y = tensors(*digits)
 
     def theirs(attack):
-        return np.mean(net(attack(x, y)).argmax(1).numpy() == np.asarray(digits[1]))
+        return int(np.sum(net(attack(x, y)).argmax(1).numpy() == np.asarray(digits[1])))
 
-    settings = {"eps": eps, "key": KEY}
+    settings = {"eps": 0.1, "key": KEY}
     found = {
         "apgd": (
             apgd(classifier, *digits, n_steps=50, **settings),
-            torchattacks.APGD(net, eps=eps, steps=50),
+            torchattacks.APGD(net, eps=0.1, steps=50, seed=0),
         ),
         "apgd_targeted": (
             apgd_targeted(classifier, *digits, n_steps=10, **settings),
-            torchattacks.APGDT(net, eps=eps, steps=10),
+            torchattacks.APGDT(net, eps=0.1, steps=10, seed=0),
         ),
         "square": (
             square(classifier, *digits, n_steps=300, **settings),
-            torchattacks.Square(net, eps=eps, n_queries=300),
+            torchattacks.Square(net, eps=0.1, n_queries=300, seed=0),
         ),
         "autoattack": (
             autoattack(classifier, *digits, n_steps=10, n_queries=300, **settings),
-            shortened(torchattacks.AutoAttack(net, eps=eps), steps=10, n_queries=300),
+            shortened(torchattacks.AutoAttack(net, eps=0.1, seed=0), n_steps=10, n_queries=300),
         ),
     }
-    shares = {name: (1 - float(ours.success.mean()), theirs(attack)) for name, (ours, attack) in found.items()}
-    slack = {name: 0.1 if name == "square" else 4 / 64 for name in shares}
-    assert all(ours <= other + slack[name] for name, (ours, other) in shares.items()), shares
-    parts = shares["apgd_targeted"][0], shares["square"][0]  # at the same number of steps
-    assert shares["autoattack"][0] <= min(parts) + 2 / 64
-    assert shares["autoattack"][0] < 0.8  # of 63 digits in 64 that are classified rightly
-
-
-def shortened(attack, *, steps, n_queries):
-    """AutoAttack with fewer steps: their own number cannot be chosen."""
-    for part in attack._autoattack.attacks:
-        part.steps, part.n_queries = steps, n_queries
-    return attack
+    right = {name: (int(np.sum(~ours.success)), theirs(attack)) for name, (ours, attack) in found.items()}
+    assert all(ours <= other + SLACK[name] for name, (ours, other) in right.items()), right
+    parts = right["apgd_targeted"][0], right["square"][0]  # at the same number of steps
+    assert right["autoattack"][0] <= min(parts)
+    assert right["autoattack"][0] < 0.2 * 64  # of 63 digits in 64 that are classified rightly
