@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments import caption_data, caption_figures, caption_training, figures, runs
+from experiments import caption_data, caption_explained, caption_figures, caption_training, figures, runs
 from experiments.caption_data import Data
 from experiments.caption_pointing import Pointing, pointing_game
 from experiments.caption_scores import Scores, scored
@@ -102,6 +102,8 @@ class Config:
     """held-out scenes to caption instead of files; nothing is trained"""
     captioner: Path = EMBEDDED
     """for --caption and --n-samples: a file that --export wrote"""
+    explain: caption_explained.MethodName | None = None
+    """for --caption and --n-samples: also draw which pixels made each word, by this method of attribution"""
     seed: int = 0
     """of weights, order and samples"""
     checkpoint_every: int = 1000
@@ -221,6 +223,8 @@ def caption_pictures(config: Config) -> Result:
         if captioner.encoder.grid:
             pictures.append(save_attention(captioner, features, list(images[:N_SHOWN]), said["beam"], run))
             pointing = pointed(captioner, features, said["beam"], scenes, run) if scenes is not None else None
+        if config.explain:
+            pictures.append(caption_explained.explained(captioner, images, said["beam"], config.explain, scenes, run))
         captions = {name: tuple(sentences) for name, sentences in said.items()}
         result = Result(run_dir=run.path, pictures=tuple(pictures), captions=captions, scores=found, pointing=pointing)
         run.finish(result)
@@ -307,6 +311,8 @@ def resolved(config: Config) -> Any:
         raise InputError(f"--cell {settings.cell} is of --model plain: leave it out with --model {settings.model}")
     if settings.model == "transformer" and settings.embed_size % settings.num_heads:
         raise InputError(f"--num-heads must divide --embed-size {settings.embed_size}, got {settings.num_heads}")
+    if settings.explain:
+        raise InputError("--explain is of --caption and --n-samples: leave it out in training")
     if settings.hard and settings.dataset != "scenes":
         raise InputError("--hard is of --dataset scenes: leave it out with photographs")
     if settings.max_length < 3:
