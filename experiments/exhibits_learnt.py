@@ -15,7 +15,7 @@ GAN_ROWS = {"frechet": "Frechet distance", "coverage": "coverage", "nearest": "d
 
 def show_caption(visit: Visit) -> Exhibit:
     """What it says."""
-    config = caption.Config(n_samples=8, seed=visit.seed, run_dir=visit.run_dir)
+    config = caption.Config(n_samples=8, explain="occlusion", seed=visit.seed, run_dir=visit.run_dir)
     result = caption.main(config)
     assert result.scores is not None
     assert result.scores.truth is not None
@@ -30,11 +30,17 @@ def show_caption(visit: Visit) -> Exhibit:
                 "Below each scene the caption of a beam search, a greedy one and a sampled one; in grey, descriptions "
                 "that the scene itself was given.",
             ),
+            Picture(
+                result.pictures[-1],
+                "The same scenes, and for each word of a caption the places that spoke for it",
+                "Which pixels made each word: there is light where grey in their place would have lowered its score.",
+            ),
         ),
         text=(
             "A network that sees the picture begins the state of a second one, an LSTM, which says one word after the "
             "other, each given the words before it. These scenes were never seen in training; and since it is known "
-            "exactly what they show, every claim of a caption can be checked.",
+            "exactly what they show, every claim of a caption can be checked. A word is a class like any other: it can "
+            "be asked which pixels made it.",
         ),
         command=command_line("caption", config),
         numbers=(

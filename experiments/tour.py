@@ -3,7 +3,7 @@
 Runs each experiment in turn with few pictures and few steps and writes `gallery/index.html`, which opens from disk
 without network or scripts: picture first, then what it is, the command that made it, and the numbers. It uses
 ImageNet's SqueezeNet where JAXVISION_HOME has it or it can be downloaded and converted, otherwise the network that
-comes with the project, and says which. Expected: about 3 minutes on two cores.
+comes with the project, and says which. Expected: a few minutes on two cores.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import jax
 
-from experiments import exhibits, exhibits_learnt
+from experiments import exhibits, exhibits_learnt, exhibits_looking
 from experiments.command import command
 from experiments.gallery import Exhibit, write_page
 from experiments.networks import Network, load_network
@@ -48,8 +48,11 @@ class Result:
 # A new experiment is one more line: the folder and anchor of its exhibit, and the function that makes it.
 ROOMS: dict[str, Callable[[exhibits.Visit], Exhibit]] = {
     "saliency": exhibits.show_saliency,
+    "attribution": exhibits_looking.show_attribution,
     "fooling": exhibits.show_fooling,
+    "attack": exhibits_looking.show_attack,
     "class_visualization": exhibits.show_class_visualization,
+    "visualize": exhibits_looking.show_visualize,
     "style_transfer": exhibits.show_style_transfer,
     "fast_style": exhibits.show_fast_style,
     "caption": exhibits_learnt.show_caption,
