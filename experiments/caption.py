@@ -78,6 +78,26 @@ class Config:
     """of a transformer's attention, a divisor of --embed-size"""
     max_length: int | None = None
     """words of a caption with its start and end; none: 24, of cs231n 17"""
+    label_smoothing: float = 0.0
+    """share of each target that is spread over all words"""
+    scheduled_sampling: float = 0.0
+    """at the last step, how many of the words that are read are the captioner's own; rises linearly from 0 (Bengio et
+    al., 2015)"""
+    dropout: float = 0.0
+    """share of features and words that a captioner does not see, the same ones throughout a caption (Gal and
+    Ghahramani, 2016)"""
+    ema_decay: float = 0.0
+    """of an average of the weights, which is then looked at and exported; 0 is the last weights"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """of the computation; weights, softmax and loss stay in float32"""
+    accumulate: int = 1
+    """batches to an update; --steps counts batches"""
+    self_critical: int = 0
+    """further steps in which captions are drawn and rewarded by their CIDEr-D, five of an image, each beside the mean
+    of the others (Rennie et al., 2017; Luo, 2020), at a tenth of the learning rate"""
+    start_from: Path | None = None
+    """a captioner to go on with, a file that --export wrote with the same settings of the network; --steps may then be
+    0"""
     min_count: int = 2
     """how often a word must be in COCO's training captions to be learned; others become <UNK>"""
     year: Literal[2014, 2017] = 2017
@@ -126,6 +146,8 @@ class Result:
     """by decoder, of the pictures on the sheet (with --caption: of all)"""
     loss: float | None = None
     """of the last tenth of the training batches: nats per caption, summed over its words"""
+    reward: float | None = None
+    """of the last tenth of the self-critical batches: CIDEr-D of captions that were drawn"""
     scores: Scores | None = None
     """of held-out pictures or scenes, by decoder"""
     pointing: dict[str, Pointing] | None = None
@@ -152,7 +174,9 @@ def main(config: Config) -> Result:
         captioner = rounded(trained.captioner)
         shown = data.train if settings.overfit else data.held_out
         said = decoded(captioner, shown.features, settings)
-        run.note(f"{data.note}; the loss of the last batches is {trained.loss:.3f}")
+        loss = "" if trained.loss is None else f"; the loss of the last batches is {trained.loss:.3f}"
+        reward = "" if trained.reward is None else f"; captions drawn last have CIDEr-D {trained.reward:.3f}"
+        run.note(f"{data.note}{loss}{reward}")
         found, by_heart = None, None
         if settings.overfit:
             by_heart = share_by_heart(said["greedy"], captioner.vocabulary.decode(shown.tokens))
@@ -177,6 +201,7 @@ def main(config: Config) -> Result:
             pictures=tuple(pictures),
             captions={name: tuple(captions[:N_SHOWN]) for name, captions in said.items()},
             loss=trained.loss,
+            reward=trained.reward,
             scores=found,
             pointing=pointing,
             by_heart=by_heart,
@@ -304,7 +329,9 @@ def resolved(config: Config) -> Any:
     settings = runs.filled(config, defaults)
     others = ("min_count", "n_train", "n_held_out", "num_beams", "num_layers", "num_heads", "checkpoint_every")
     for name in (*defaults, *others):
-        require_number(settings, name, above=0)
+        if not (name == "steps" and settings.steps == 0 and settings.start_from):
+            require_number(settings, name, above=0)
+    check_training(settings)
     if settings.temperature < 0:
         raise InputError(f"--temperature must be 0 (the most probable words) or more, got {settings.temperature}")
     if settings.cell != "lstm" and settings.model != "plain":
@@ -318,6 +345,27 @@ def resolved(config: Config) -> Any:
     if settings.max_length < 3:
         raise InputError(f"--max-length must be 3 or more, a start, a word and an end; got {settings.max_length}")
     return settings
+
+
+def check_training(settings: Any) -> None:
+    """Whether the options of the training can work.
+
+    Raises:
+        InputError: if one is out of range.
+    """
+    for name in ("label_smoothing", "dropout", "ema_decay"):
+        if not 0 <= getattr(settings, name) < 1:
+            value = getattr(settings, name)
+            raise InputError(f"--{name.replace('_', '-')} must be at least 0 and below 1, got {value}")
+    if not 0 <= settings.scheduled_sampling <= 1:
+        raise InputError(f"--scheduled-sampling must lie between 0 and 1, got {settings.scheduled_sampling}")
+    require_number(settings, "accumulate", above=0)
+    if settings.self_critical < 0:
+        raise InputError(f"--self-critical must be a number of steps, 0 or more, got {settings.self_critical}")
+    if settings.self_critical and settings.overfit:
+        raise InputError("--overfit learns captions by heart, not by their worth: leave --self-critical out")
+    if settings.steps + settings.self_critical == 0:
+        raise InputError("there is nothing to train: give --steps or --self-critical above 0")
 
 
 if __name__ == "__main__":

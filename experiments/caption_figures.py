@@ -124,8 +124,10 @@ def learning(metrics: Sequence[Mapping[str, float]], validation: Sequence[Mappin
     """
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot([row["step"] for row in metrics], [row["loss"] for row in metrics], ".", ms=1, color=figures.RULE)
-    left.plot(*figures.smoothed(metrics, "loss"), color=figures.BLUE)
+    written = [row for row in metrics if "reward" not in row]  # another loss, of captions that were drawn
+    if written:
+        left.plot([row["step"] for row in written], [row["loss"] for row in written], ".", ms=1, color=figures.RULE)
+        left.plot(*figures.smoothed(written, "loss"), color=figures.BLUE)
     at = [row["step"] for row in validation]
     left.plot(at, [row["loss"] for row in validation], "o-", markersize=3, color=figures.ORANGE)
     left.set(xlabel="step", title="nats per caption: training (blue), held out (orange)", ylim=(0, None))

@@ -128,6 +128,18 @@ def with_scaled_input(model: Any, mean: Float[np.ndarray, " d"], scale: Float[np
     return model._replace(W_proj=W, b_proj=model.b_proj - jnp.asarray(mean) @ W)
 
 
+def with_raw_input(model: Captioner, mean: Float[np.ndarray, " d"], scale: Float[np.ndarray, " d"]) -> Captioner:
+    """`with_scaled_input` undone: of a captioner of features as they are, the one for scaled features.
+
+    Args:
+        model: a plain captioner, whatever mean and scale it was trained with.
+        mean: `(D,)`, of the features to come.
+        scale: `(D,)`.
+    """
+    W = model.W_proj * jnp.asarray(scale)[:, None]
+    return model._replace(W_proj=W, b_proj=model.b_proj + jnp.asarray(mean) @ model.W_proj)
+
+
 def built_by(model: Any) -> tuple[str, dict[str, int]]:
     """Which attentive captioner this is, and the arguments of which it was made.
 

@@ -99,6 +99,31 @@ def test_an_interrupted_run_resumes_to_the_same_bits(easy_data, tmp_path, monkey
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "two" / name).read_text()
 
 
+def test_a_run_with_every_option_resumes_within_its_second_phase(easy_data, tmp_path, monkeypatch):
+    """The reward rises, and the bits are those of an unbroken run."""
+    options = {"label_smoothing": 0.1, "scheduled_sampling": 0.2, "dropout": 0.1, "ema_decay": 0.9, "accumulate": 2}
+    options |= {"precision": "bfloat16", "steps": 20, "self_critical": 20, "checkpoint_every": 10, "batch_size": 20}
+    whole = caption.main(settings(tmp_path / "whole", export=tmp_path / "whole.safetensors", **options))
+    assert whole.loss is not None
+    assert whole.reward is not None
+    assert "self-critical" in (tmp_path / "whole.md").read_text("utf-8")
+    fit = runs.fit
+
+    def stops(*args, **kept):
+        state = fit(*args, **(kept | {"n_steps": min(kept["n_steps"], 30)}))
+        if int(state.step) == 30:
+            raise KeyboardInterrupt
+        return state
+
+    monkeypatch.setattr(runs, "fit", stops)
+    with pytest.raises(KeyboardInterrupt):
+        caption.main(settings(tmp_path / "two", **options))
+    monkeypatch.setattr(runs, "fit", fit)
+    caption.main(settings(tmp_path / "two", resume=True, export=tmp_path / "two.safetensors", **options))
+    assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+    assert (tmp_path / "whole" / "metrics.jsonl").read_text() == (tmp_path / "two" / "metrics.jsonl").read_text()
+
+
 @pytest.fixture(scope="module")
 def untaught():
     """A captioner of scenes that has learnt nothing."""
@@ -285,6 +310,9 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
         ),
         (("--model", "transformer", "--num-heads", "5"), "--num-heads must divide --embed-size 128, got 5"),
         (("--hard", "--dataset", "coco"), "--hard is of --dataset scenes: leave it out with photographs"),
+        (("--dropout", "1"), "--dropout must be at least 0 and below 1, got 1.0"),
+        (("--self-critical", "-1"), "--self-critical must be a number of steps, 0 or more, got -1"),
+        (("--scheduled-sampling", "2"), "--scheduled-sampling must lie between 0 and 1, got 2.0"),
         (("--max-length", "2"), "--max-length must be 3 or more, a start, a word and an end; got 2"),
         (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
         (
