@@ -135,7 +135,7 @@ def steps(model: Any, data: Data, batch_size: int) -> dict[str, Callable[[], Any
         batch_size: captions in a step; of the second step, also images.
     """
     settings, key = _settings("self-critical", 0, Config(), None, length=data.train.tokens.shape[1]), jax.random.key(0)
-    optimizer = caption_losses.optimizer(settings, settings.steps, settings.learning_rate)
+    optimizer = caption_losses.optimizer(settings, Config().steps, settings.learning_rate)
     features = jnp.asarray(data.train.features)
     written = caption_losses.written(features, data.train, key, batch_size=batch_size, n_steps=1)(jnp.int32(0))
     five = caption_losses.judged(features, data.train, key, batch_size=batch_size)(jnp.int32(0))
