@@ -112,4 +112,4 @@ def test_both_sides_attack_the_same_network(tmp_path, monkeypatch):
     assert found["fgsm", "Foolbox"].theirs == found["fgsm", "torchattacks"].theirs
     lines = (result.run_dir / "1.md").read_text().splitlines()
     assert len(lines) == 2 + 4 + 2
-    assert lines[-1].startswith("LeNet, mnist")
+    assert lines[-1].startswith("LeNet, MNIST")
