@@ -5,8 +5,8 @@ and for the background. The scenes are endless, rendered inside the compiled pro
 and cosine decay. Redmon et al., "You only look once", 2015, https://arxiv.org/abs/1506.02640, for the grid.
 
 Without flags it trains the network that comes with this project (its card: checkpoints/scenenet.md), 54 minutes on one
-core. Ctrl-C leaves a run that `--resume` goes on with, to the same bits. Writes the curve of the training, what is right on held-out scenes,
-and with --export the network.
+core. Ctrl-C leaves a run that `--resume` goes on with, to the same bits. Writes the curve of the training, what is
+right on held-out scenes, and with --export the network.
 """
 
 from dataclasses import dataclass
