@@ -45,7 +45,7 @@ class Config:
     images: tuple[str, ...] = ()
     """files, folders or globs; none: held-out scenes or digits, or sample photographs, as the network knows them"""
     weights: str = "scenes"
-    """auto, imagenet, scenes, mnist, or a safetensors file of a SqueezeNet, a VGG or our LeNet"""
+    """auto, imagenet, scenes, mnist, mnist_robust, or a safetensors file of a SqueezeNet, a VGG or our LeNet"""
     attacks: tuple[AttackName, ...] = ("fgsm", "mi_fgsm", "pgd", "apgd", "square", "deepfool", "ddn", "fmn")
     """which; those that do not know the norm are left out"""
     norm: NormName = "linf"

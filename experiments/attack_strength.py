@@ -77,7 +77,7 @@ class Config:
     """The settings of one comparison."""
 
     weights: tuple[str, ...] = ("mnist",)
-    """networks: mnist, imagenet, scenes, or safetensors files of a SqueezeNet or this project's LeNet"""
+    """networks: mnist, mnist_robust, imagenet, scenes, or safetensors files of a SqueezeNet or this project's LeNet"""
     images: tuple[str, ...] = ()
     """files, folders or globs of photographs; none: test digits, held-out scenes, or sample photographs"""
     labels: Path | None = None

@@ -39,7 +39,10 @@ from jaxvision.signatures import FeaturesFn, LogitsFn
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"  # networks that this project trained itself
 SCENES = CHECKPOINTS / "squeezenet_scenes.safetensors"
-DIGITS = CHECKPOINTS / "lenet_mnist.safetensors"
+DIGITS = {
+    "mnist": "trained by this project on MNIST",
+    "mnist_robust": "trained by this project on MNIST against attacks that change every value by up to 0.3",
+}
 PATIENCE = 4.0  # seconds: a machine without network must not keep its reader waiting
 
 
@@ -80,7 +83,7 @@ def load_network(weights: str = "auto") -> Network:
 
     Args:
         weights: "auto", ImageNet's SqueezeNet where it is at hand or can be had, else the embedded scenes network;
-            "imagenet"; "scenes"; "mnist"; or a safetensors file with torchvision's parameter names of a
+            "imagenet"; "scenes"; "mnist"; "mnist_robust"; or a safetensors file with torchvision's parameter names of a
             SqueezeNet or VGG, or the names of this project's LeNet.
 
     Raises:
@@ -92,8 +95,8 @@ def load_network(weights: str = "auto") -> Network:
         return _imagenet("its ImageNet weights were asked for")
     if weights == "scenes":
         return _scenes("asked for by name")
-    if weights == "mnist":
-        return _digits()
+    if weights in DIGITS:
+        return _digits(weights)
     return _from_file(Path(weights))
 
 
@@ -125,21 +128,22 @@ def _scenes(why: str) -> Network:
     return _network("SqueezeNet 1.1, scenes", squeezenet1_1(weights=SCENES), 64, note, "scenes")
 
 
-def _digits() -> Network:
-    if not DIGITS.exists():
+def _digits(weights: str) -> Network:
+    path = CHECKPOINTS / f"lenet_{weights}.safetensors"
+    if not path.exists():
         raise InputError(
-            f"{DIGITS} is missing: train the network with python -m experiments.train_classifier --dataset mnist, "
+            f"{path} is missing: train the network with python -m experiments.train_classifier --dataset mnist, "
             "or choose another with --weights scenes or --weights FILE"
         )
-    note = "LeNet trained by this project on MNIST; asked for by name."
-    return _network("LeNet, MNIST", lenet(DIGITS), 10, note, "mnist")
+    note = f"LeNet {DIGITS[weights]}; asked for by name."
+    return _network(f"LeNet, {weights}", lenet(path), 10, note, weights)
 
 
 def _from_file(path: Path) -> Network:
     if not path.exists():
         raise InputError(
-            f"{path} is not there: --weights takes auto, imagenet, scenes, mnist or a safetensors file with "
-            "torchvision's parameter names"
+            f"{path} is not there: --weights takes auto, imagenet, scenes, mnist, mnist_robust or a safetensors "
+            "file with torchvision's parameter names"
         )
     tensors = published.load(path)
     found = next((known for known in _KNOWN if {*known[2:]} <= set(tensors)), None)

@@ -134,12 +134,13 @@ def test_scenes_by_name_says_how_to_train_it_where_it_is_missing(monkeypatch, tm
         load_network("scenes")
 
 
-def test_digits_by_name(monkeypatch, tmp_path):
-    network = load_network("mnist")
-    assert (network.weights, network.samples, network.image_size) == ("mnist", "digits", 28)
-    monkeypatch.setattr(networks, "DIGITS", tmp_path / "lenet_mnist.safetensors")
-    with pytest.raises(InputError, match=r"lenet_mnist.safetensors is missing: train the network"):
-        load_network("mnist")
+@pytest.mark.parametrize("weights", networks.DIGITS)
+def test_digits_by_name(weights, monkeypatch, tmp_path):
+    network = load_network(weights)
+    assert (network.weights, network.samples, network.image_size) == (weights, "digits", 28)
+    monkeypatch.setattr(networks, "CHECKPOINTS", tmp_path)
+    with pytest.raises(InputError, match=f"lenet_{weights}.safetensors is missing: train the network"):
+        load_network(weights)
 
 
 @pytest.mark.parametrize(("n_classes", "size", "first"), [(64, 64, SCENE_CLASS_NAMES[0]), (10, 224, "class 0")])
