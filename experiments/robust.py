@@ -14,7 +14,6 @@ from jaxvision.adversarial import pgd
 from jaxvision.backbones import logits_fn
 from jaxvision.signatures import ImagesFn
 from jaxvision.training import adversarial_loss, classification_loss
-from jaxvision.training.adversarial import LossFn
 from jaxvision.training.loop import Metrics
 
 AttackedBatch = tuple[Float[Array, "n h w c"], Int[Array, " n"], Float[Array, ""]]
@@ -36,7 +35,7 @@ def batches(settings: Any, train: Callable[[Array], tasks.Batch]) -> Callable[[A
     return Partial(partial(_with_budget, settings.eps, RISE * settings.steps), train)
 
 
-def loss(settings: Any, prepare: ImagesFn) -> LossFn:
+def loss(settings: Any, prepare: ImagesFn) -> Callable[[Any, AttackedBatch, Array], tuple[Array, Metrics]]:
     """Cross-entropy of pictures that the network's present weights are most wrong about.
 
     Args:
