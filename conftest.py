@@ -34,6 +34,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Small programs are waited for while they compile: only the longer tests have LLVM optimise, as a user has it."""
     longer = {"slow", "peers", "data"} & {mark.name for mark in item.iter_markers()}
     jax.config.update("jax_disable_most_optimizations", not longer)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(not longer).lower()  # of the processes that a test begins, too
 
 
 @pytest.fixture(scope="module", autouse=True)

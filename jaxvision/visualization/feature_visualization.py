@@ -107,18 +107,18 @@ def feature_visualization(
         Olah, Mordvintsev and Schubert, "Feature visualization", https://distill.pub/2017/feature-visualization/, 2017.
         Departure: the image is shifted in a circle, in which it has no edge, instead of being padded.
     """
-    if n >= 1:
-        check_objective(features_fn, objective, jax.ShapeDtypeStruct((n, *image_shape), jnp.result_type(float)))
+    painted = parametrization or fourier(image_shape)
     problem = feature_visualization_problem(
         features_fn,
         objective,
-        parametrization or fourier(image_shape),
+        painted,
         transform=transform,
         learning_rate=learning_rate,
         mean=mean,
         std=std,
     )
-    state = start_from(parametrization or fourier(image_shape), problem, n, key=key)
+    state = start_from(painted, problem, n, key=key)
+    check_objective(features_fn, objective, jax.eval_shape(painted.image, state.images))
     result = optimize(problem, state.images, n_steps=n_steps, key=state.keys)
     return FeatureVisualization(result.images, result.trace, result.final["objective"])
 
