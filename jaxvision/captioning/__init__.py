@@ -17,6 +17,7 @@ from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.dropout import drop_features, drop_words
 from jaxvision.captioning.losses import temporal_softmax_loss
+from jaxvision.captioning.made_steps import ensemble, with_min_length, without_repeats
 from jaxvision.captioning.precision import InBfloat16
 from jaxvision.captioning.rewards import RewardFn, caption_lengths, cider_reward
 from jaxvision.captioning.sampling import sample
@@ -61,6 +62,7 @@ __all__ = [
     "doubly_stochastic",
     "drop_features",
     "drop_words",
+    "ensemble",
     "greedy",
     "log_prob",
     "policy_gradient_loss",
@@ -70,5 +72,7 @@ __all__ = [
     "temporal_softmax_loss",
     "top_down_captioner",
     "transformer_captioner",
+    "with_min_length",
+    "without_repeats",
     "word_logits_fn",
 ]

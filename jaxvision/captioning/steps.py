@@ -84,7 +84,7 @@ def check_step(step: StepFn, carry: Any, words: Words, max_length: int) -> Sizes
     """
     if max_length < 1:
         raise InputError(f"max_length must be a number of words of at least 1, got {max_length}")
-    n = _count_rows(carry)
+    n = count_rows(carry)
     logits = _check_result(step, carry, n)
     n_words = logits.shape[1]
     named = [("start", words.start), ("end", words.end), *(("forbidden", word) for word in words.forbidden)]
@@ -152,7 +152,22 @@ def may_be_chosen(n_words: int, words: Words) -> Bool[np.ndarray, "1 v"]:
     return ~np.isin(np.arange(n_words), words.forbidden)[None]
 
 
-def _count_rows(carry: Any) -> int:
+def count_rows(carry: Any) -> int:
+    """The number of captions that a carry is of, or one sentence saying what does not fit.
+
+    Args:
+        carry: a pytree whose leaves have the leading axis N, those in `OfImages` one that divides it.
+
+    Returns:
+        N.
+
+    Raises:
+        InputError: if there is no array, or arrays differ in N.
+
+    Example:
+        >>> count_rows((jnp.zeros((4, 3)), OfImages(jnp.zeros((2, 9)))))
+        4
+    """
     nodes = jax.tree.leaves(carry, is_leaf=lambda node: isinstance(node, OfImages))
     shapes = [np.shape(leaf) for leaf in nodes if not isinstance(leaf, OfImages)]
     if not shapes:
