@@ -16,6 +16,7 @@ leaves a run that `--resume` goes on with, to the same bits.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,6 +115,10 @@ class Config:
     """hypotheses of the beam search"""
     length_penalty: float = 1.0
     """a beam search's score is log p / length^penalty"""
+    min_length: int = 1
+    """words of a caption at least, its end among them"""
+    no_repeat_ngram_size: int = 0
+    """so many words in a row do not come twice in a caption; 0: they may"""
     temperature: float = 1.0
     """of samples, drawn from the words that hold 0.9 of the probability"""
     caption: tuple[Path, ...] = ()
@@ -216,6 +221,7 @@ def main(config: Config) -> Result:
 
 def caption_pictures(config: Config) -> Result:
     """Says what files or held-out scenes show, with a trained captioner."""
+    check_decoding(config)
     if config.resume or config.export or config.overfit:
         raise InputError("--caption and --n-samples train nothing: leave --resume, --export and --overfit out")
     if config.n_samples < 0 or (config.caption and config.n_samples):
@@ -256,12 +262,24 @@ def caption_pictures(config: Config) -> Result:
     return result
 
 
+def check_decoding(config: Any) -> None:
+    """One sentence for numbers that no caption can have, before anything is trained or read."""
+    require_number(config, "num_beams", above=0)
+    require_number(config, "min_length", above=0)
+    require_number(config, "no_repeat_ngram_size", at_least=0)
+    if config.temperature < 0:
+        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {config.temperature}")
+
+
 def decoded(captioner: TrainedCaptioner, features: np.ndarray, config: Config) -> dict[str, list[str]]:
     """What each decoder says, the one to be believed first."""
+    captions = partial(
+        captioner.captions, features, min_length=config.min_length, no_repeat_ngram_size=config.no_repeat_ngram_size
+    )
     return {
-        "beam": captioner.captions(features, "beam", num_beams=config.num_beams, length_penalty=config.length_penalty),
-        "greedy": captioner.captions(features, "greedy"),
-        "sample": captioner.captions(features, "sample", temperature=config.temperature, seed=config.seed),
+        "beam": captions("beam", num_beams=config.num_beams, length_penalty=config.length_penalty),
+        "greedy": captions("greedy"),
+        "sample": captions("sample", temperature=config.temperature, seed=config.seed),
     }
 
 
@@ -327,13 +345,12 @@ def resolved(config: Config) -> Any:
     """
     defaults = DEFAULTS["overfit" if config.overfit else config.dataset] | {"max_length": MAX_LENGTH[config.dataset]}
     settings = runs.filled(config, defaults)
-    others = ("min_count", "n_train", "n_held_out", "num_beams", "num_layers", "num_heads", "checkpoint_every")
+    others = ("min_count", "n_train", "n_held_out", "num_layers", "num_heads", "checkpoint_every")
     for name in (*defaults, *others):
         if not (name == "steps" and settings.steps == 0 and settings.start_from):
             require_number(settings, name, above=0)
     check_training(settings)
-    if settings.temperature < 0:
-        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {settings.temperature}")
+    check_decoding(settings)
     if settings.cell != "lstm" and settings.model != "plain":
         raise InputError(f"--cell {settings.cell} is of --model plain: leave it out with --model {settings.model}")
     if settings.model == "transformer" and settings.embed_size % settings.num_heads:

@@ -17,7 +17,7 @@ from experiments.encoders import Encoder, load_encoder, whole_batches
 from experiments.networks import CHECKPOINTS
 from experiments.runs import load_exported
 from jaxvision import weights
-from jaxvision.captioning import Captioner, Vocabulary, beam_search, greedy, sample
+from jaxvision.captioning import Captioner, Vocabulary, beam_search, greedy, sample, with_min_length, without_repeats
 from jaxvision.errors import InputError
 from jaxvision.recurrent import GRUParams, RecurrentParams
 
@@ -50,6 +50,8 @@ class TrainedCaptioner:
         length_penalty: float = 1.0,
         temperature: float = 1.0,
         top_p: float | None = 0.9,
+        min_length: int = 1,
+        no_repeat_ngram_size: int = 0,
         seed: int = 0,
     ) -> list[str]:
         """Sentences for pictures, a batch at a time.
@@ -61,14 +63,20 @@ class TrainedCaptioner:
             length_penalty: of a beam search.
             temperature: of samples.
             top_p: of samples, the share of the probability that is drawn from.
+            min_length: words at least, END among them.
+            no_repeat_ngram_size: so many words in a row do not come twice; 0: they may.
             seed: of samples; a picture draws by its number, whatever others are with it.
         """
         said: list[str] = []
         for number, rows in enumerate(whole_batches(features, BATCH)):
-            carry = self.model.start(jnp.asarray(rows, jnp.float32))
+            step, carry = self.model.step, self.model.start(jnp.asarray(rows, jnp.float32))
+            if min_length > 1:
+                step, carry = with_min_length(step, carry, min_length)
+            if no_repeat_ngram_size:
+                step, carry = without_repeats(step, carry, no_repeat_ngram_size, max_length=self.max_length)
             if decoder == "beam":
                 beams = beam_search(
-                    self.model.step,
+                    step,
                     carry,
                     num_beams=num_beams,
                     max_length=self.max_length,
@@ -78,10 +86,10 @@ class TrainedCaptioner:
             elif decoder == "sample":
                 keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number * BATCH + jnp.arange(BATCH))
                 tokens = sample(
-                    self.model.step, carry, keys, max_length=self.max_length, temperature=temperature, top_p=top_p
+                    step, carry, keys, max_length=self.max_length, temperature=temperature, top_p=top_p
                 ).tokens
             else:
-                tokens = greedy(self.model.step, carry, max_length=self.max_length).tokens
+                tokens = greedy(step, carry, max_length=self.max_length).tokens
             said += self.vocabulary.decode(np.asarray(tokens))
         return said[: len(features)]
 

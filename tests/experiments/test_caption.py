@@ -268,6 +268,8 @@ def test_a_caption_does_not_depend_on_its_neighbours(untaught):
     for decoder in ("greedy", "beam", "sample"):
         together = model.captions(features, decoder, num_beams=2)
         assert model.captions(features[:3], decoder, num_beams=2) == together[:3]
+    ruled = model.captions(features, "beam", num_beams=2, min_length=4, no_repeat_ngram_size=1)
+    assert all(len(caption.split()) >= 3 and len(set(caption.split())) == len(caption.split()) for caption in ruled)
 
 
 def test_scaling_folds_into_the_weights(untaught):
@@ -314,6 +316,8 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
         (("--self-critical", "-1"), "--self-critical must be a number of steps, 0 or more, got -1"),
         (("--scheduled-sampling", "2"), "--scheduled-sampling must lie between 0 and 1, got 2.0"),
         (("--max-length", "2"), "--max-length must be 3 or more, a start, a word and an end; got 2"),
+        (("--min-length", "0"), "--min-length must be above 0, got 0"),
+        (("--no-repeat-ngram-size", "-1"), "--no-repeat-ngram-size must be at least 0, got -1"),
         (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
         (
             ("--n-samples", "2", "--overfit"),
