@@ -4,17 +4,20 @@ import errno
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import tyro
 
 from jaxvision.errors import InputError
+from jaxvision.training import Preempted, preemptible
 
 C = TypeVar("C")
 
 MENDABLE = 2  # exit code: the input or the machine is at fault and the sentence says how to mend it
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+PREEMPTED = 0  # SIGTERM of a scheduler: a run that can go on did what was asked of it
 
 
 def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | None = None) -> None:
@@ -22,8 +25,8 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
 
     The flags are the fields of the frozen dataclass `config`, their help the fields' docstrings or comments, and the
     description the docstring of the module that `main` is in. What the reader can mend (`InputError`, `OSError`,
-    `FloatingPointError`) becomes one sentence on standard error and exit code 2, Ctrl-C a sentence and exit code 130;
-    anything else is a bug and keeps its traceback.
+    `FloatingPointError`) becomes one sentence on standard error and exit code 2, Ctrl-C a sentence and exit code 130,
+    SIGTERM to what can go on a sentence and exit code 0; anything else is a bug and keeps its traceback.
 
     Args:
         main: takes the resolved `config`; its result's `run_dir`, where there is one, is printed as the last line.
@@ -31,7 +34,7 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
         args: the words of the command line; None reads `sys.argv`.
 
     Raises:
-        SystemExit: with code 2 (bad input or bad flags) or 130 (Ctrl-C); a success returns.
+        SystemExit: with code 2 (bad input or bad flags), 130 (Ctrl-C) or 0 (SIGTERM); a success returns.
 
     Example:
         >>> from dataclasses import dataclass
@@ -49,11 +52,14 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     try:
         # strip: tyro shows the description as it is, and a module's docstring ends in a newline
         resolved = tyro.cli(config, prog=program, description=(module.__doc__ or "").strip(), args=words)
-        result = main(resolved)
+        with preemptible() if _resumable(resolved) else nullcontext():
+            result = main(resolved)
     except (InputError, FloatingPointError) as error:
         _leave(str(error), MENDABLE)
     except KeyboardInterrupt:
-        _leave(_interrupted(program, resolved, words), INTERRUPTED)
+        _leave(f"Interrupted: {_how_to_go_on(program, resolved, words)}", INTERRUPTED)
+    except Preempted:
+        _leave(f"Preempted: {_how_to_go_on(program, resolved, words)}", PREEMPTED)
     except Exception as error:
         sentence = machine_sentence(error)
         if sentence is None:
@@ -140,12 +146,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _interrupted(program: str, config: Any, words: Sequence[str]) -> str:
-    # Of an experiment's modes, `resumable` says whether this one can go on.
-    if not hasattr(config, "resume") or not getattr(config, "resumable", True):
-        return "Interrupted: what was finished is kept in the run directory, the same command starts again"
+def _resumable(config: Any) -> bool:
+    """Of an experiment's modes, `resumable` says whether this one can go on."""
+    return hasattr(config, "resume") and getattr(config, "resumable", True)
+
+
+def _how_to_go_on(program: str, config: Any, words: Sequence[str]) -> str:
+    if not _resumable(config):
+        return "what was finished is kept in the run directory, the same command starts again"
     again = shlex.join([word for word in words if word not in ("--resume", "--no-resume")] + ["--resume"])
-    return f"Interrupted: go on with `{program} {again}`"
+    return f"go on with `{program} {again}`"
 
 
 def _leave(sentence: str, code: int) -> None:

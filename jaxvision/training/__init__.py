@@ -2,7 +2,8 @@
 
 `fit(step_fn, state, batch_fn, n_steps=...)` is the loop for every network here; `gradient_step` makes the step of those
 with one loss, `classification_loss` and `score` are a classifier's, and `adversarial_loss` attacks each batch first.
-`new_run` and `resumed_run` open the folder that metrics, checkpoints and results go to.
+`new_run` and `resumed_run` open the folder that metrics, checkpoints and results go to. Ctrl-C and SIGTERM end `fit`
+with a checkpoint; a loop of your own has `stoppable` for that.
 """
 
 from jaxvision.training import checkpoints
@@ -13,10 +14,12 @@ from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.order import shuffled
 from jaxvision.training.progress import progress
 from jaxvision.training.runs import FREE, Run, new_run, resumed_run
+from jaxvision.training.stopping import Preempted, preemptible, stoppable
 
 __all__ = [
     "FREE",
     "AverageState",
+    "Preempted",
     "Run",
     "Score",
     "TrainState",
@@ -27,10 +30,12 @@ __all__ = [
     "fit",
     "gradient_step",
     "new_run",
+    "preemptible",
     "progress",
     "resumed_run",
     "score",
     "shuffled",
     "start",
+    "stoppable",
     "weight_average",
 ]

@@ -1,11 +1,8 @@
 """The training loop, written once: k steps per dispatch, one compiled program, exact resume."""
 
-import signal
-import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +14,7 @@ from jaxtyping import Array, Float, Int, Key, Num
 
 from jaxvision.training.progress import progress
 from jaxvision.training.runs import Run
+from jaxvision.training.stopping import stoppable
 
 Metrics = dict[str, Float[Array, ""]]
 TrainStep = Callable[[Any, Any], tuple[Any, Mapping[str, Num[Array, ""]]]]
@@ -110,8 +108,8 @@ def fit(
     interrupted anywhere, execute the same compiled step and give the same bits. Batches are made inside the program
     from the step's number alone; hence the state is all that a resumed run needs.
 
-    Ctrl-C lets the running dispatch end, saves a checkpoint where there is a run, and raises `KeyboardInterrupt`; a
-    second Ctrl-C does not wait.
+    Ctrl-C and SIGTERM let the running dispatch end; where there is a run, its state is saved and it says where.
+    Then `KeyboardInterrupt` or `Preempted` is raised. A second Ctrl-C does not wait; the last checkpoint stays whole.
 
     Args:
         step_fn: `(state, batch) -> (state, metrics)`, pure, adds one to `state.step`; metrics are finite scalars. A
@@ -119,11 +117,12 @@ def fit(
         state: a pytree with a scalar int32 `step`: `TrainState`, or a NamedTuple of your own. Left intact.
         batch_fn: `step -> batch`, pure; a function or a callable pytree such as a `Partial` over resident data.
         n_steps: the step to stop at, counted from the run's very first step, not from `state.step`.
-        steps_per_dispatch: k; metrics come back, and Ctrl-C is heard, every k steps. 1 is the fastest for steps of a
+        steps_per_dispatch: k; metrics come back, and signals are heard, every k steps. 1 is the fastest for steps of a
             tenth of a second and more on a CPU.
         run: where metrics, progress and checkpoints go; None keeps nothing.
         checkpoint_every: steps between checkpoints; the last step is always saved. None saves only that one.
-        after_checkpoint: called with the state after each checkpoint of a run: to draw a sample, for one.
+        after_checkpoint: called with the state after each checkpoint of a run but that of a signal: to draw a sample,
+            for one.
 
     Returns:
         The state at `n_steps`, of the type of `state`.
@@ -131,6 +130,7 @@ def fit(
     Raises:
         FloatingPointError: a metric is NaN or infinite; the sentence names it, its step and the last checkpoint.
         KeyboardInterrupt: after Ctrl-C.
+        Preempted: after SIGTERM; not caught, it ends the program with exit code 0.
         ValueError: a count below 1, a metric that is no scalar, or a `step_fn` that does not count its steps.
 
     Example:
@@ -146,7 +146,7 @@ def fit(
     done = int(state.step)
     state = jax.tree.map(jnp.copy, state)  # the loop gives its buffers away: the caller's state stays whole
     checkpoint_every = checkpoint_every or max(n_steps, 1)
-    with _interrupts() as interrupted, _reports(run, n_steps, done) as report:
+    with stoppable() as stopping, _reports(run, n_steps, done) as report:
         while done < n_steps:
             next_checkpoint = min(n_steps, (done // checkpoint_every + 1) * checkpoint_every)
             count = min(steps_per_dispatch, next_checkpoint - done)
@@ -160,12 +160,15 @@ def fit(
             _require_finite(metrics, done, run)
             report(done, count, metrics)
             done += count
-            if run is not None and (done == next_checkpoint or interrupted()):
-                run.save(state)
-                if after_checkpoint is not None:
+            stop = stopping()
+            if run is not None and (done == next_checkpoint or stop is not None):
+                saved = run.save(state)
+                if after_checkpoint is not None and done == next_checkpoint:  # of no other: an unbroken run has none
                     after_checkpoint(state)
-            if interrupted():
-                raise KeyboardInterrupt
+                if stop is not None:
+                    run.note(f"Stopped at step {done} of {n_steps}: {saved} holds all of it")
+            if stop is not None:
+                raise stop
     return state
 
 
@@ -232,27 +235,3 @@ def _require_finite(metrics: Mapping[str, np.ndarray], done: int, run: Run | Non
         f"{name} became {metrics[name][bad[name]]} at step {done + bad[name] + 1}: {kept}; "
         "try a lower learning rate, a longer warm-up or gradient clipping"
     )
-
-
-@contextmanager
-def _interrupts() -> Generator[Callable[[], bool], None, None]:
-    """Holds the first Ctrl-C back and gives a function that says whether one came.
-
-    An exception in the middle of a dispatch would find the old state's buffers given away and the new one not yet
-    named: nothing left to save.
-    """
-    received: list[int] = []
-
-    def hold(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():  # only there do signals arrive
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, hold)
-    try:
-        yield lambda: bool(received)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -99,6 +100,26 @@ def test_interruption_says_how_to_go_on(capsys):
     sentence, code = sentence_and_code(capsys, raises(KeyboardInterrupt()), Plain)
     assert "--resume" not in sentence
     assert code == 130
+
+
+def preempted(config):
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_sigterm_ends_what_can_go_on_with_a_sentence_and_zero(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    sentence, code = sentence_and_code(capsys, preempted, args=["--number", "4"])
+    assert sentence.startswith("Preempted: go on with `python -m ")
+    assert sentence.endswith("--number 4 --resume`")
+    assert code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_of_what_cannot_go_on_is_left_to_the_system():
+    seen = []
+    before = signal.getsignal(signal.SIGTERM)
+    command(lambda config: seen.append(signal.getsignal(signal.SIGTERM)), Plain, args=[])
+    assert seen == [before]
 
 
 @dataclass(frozen=True)

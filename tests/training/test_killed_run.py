@@ -1,4 +1,4 @@
-"""A training process that is killed, and one that goes on where it fell. As a program: the run that is to be killed."""
+"""A training process that is stopped, and one that goes on where it fell. As a program: the run to be stopped."""
 
 import signal
 import subprocess
@@ -9,8 +9,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import optax
+import pytest
 
-from jaxvision.training import TrainState, fit, gradient_step, new_run, resumed_run, start
+from jaxvision.training import TrainState, checkpoints, fit, gradient_step, new_run, resumed_run, start
 
 
 def loss_fn(model, batch, key):
@@ -33,15 +34,27 @@ def train(folder: Path, *, pause: float = 0.0, resume: bool = False) -> TrainSta
         return fit(step_fn, state, batch_fn, n_steps=60, steps_per_dispatch=4, run=run, checkpoint_every=10)
 
 
-def test_killed_and_resumed_gives_the_bits_of_the_unbroken_run(tmp_path, capsys, bits):
-    killed = subprocess.Popen([sys.executable, __file__, tmp_path / "broken"], stderr=subprocess.DEVNULL)
+def stopped_by(number: int, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A process that was sent the signal somewhere after step 20."""
+    process = subprocess.Popen([sys.executable, __file__, folder], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "broken").glob("checkpoints/step-*2?")):  # killed somewhere after step 20
-        assert killed.poll() is None
+    while not list(folder.glob("checkpoints/step-*2?")):
+        assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
+    process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, stderr=told)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_stopped_and_resumed_gives_the_bits_of_the_unbroken_run(tmp_path, capsys, bits, number):
+    stopped = stopped_by(number, tmp_path / "broken")
+    if number == signal.SIGTERM:
+        newest = checkpoints.found(tmp_path / "broken" / "checkpoints")[0]
+        assert f"of 60: {newest} holds all of it" in stopped.stderr
+        assert len((tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()) == int(newest.name[-2:]) < 60
+    assert stopped.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     resumed = train(tmp_path / "broken", resume=True)
     assert "Going on from" in capsys.readouterr().err
     assert bits(resumed) == bits(train(tmp_path / "whole"))

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from jax.tree_util import Partial
 
-from jaxvision.training import TrainState, checkpoints, fit, gradient_step, new_run, start
+from jaxvision.training import Preempted, TrainState, checkpoints, fit, gradient_step, new_run, start, stoppable
 
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-2))
 
@@ -163,20 +163,40 @@ def test_resume_is_the_unbroken_run_bit_for_bit(tmp_path, stop, bits):
     assert bits(state) == bits(unbroken)
 
 
-def test_ctrl_c_saves_and_resumes_to_the_same_bits(tmp_path, bits):
-    def pressed(state, batch):
-        jax.debug.callback(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 5 else None, state.step)
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Preempted)])
+def test_signals_save_and_resume_to_the_same_bits(tmp_path, bits, capsys, number, kind):
+    def sent(state, batch):
+        jax.debug.callback(lambda step: os.kill(os.getpid(), number) if step == 5 else None, state.step)
         return STEP(state, batch)
 
-    handler = signal.getsignal(signal.SIGINT)
-    with new_run("interrupted", {}, root=tmp_path) as run:
-        with pytest.raises(KeyboardInterrupt):
-            fit(pressed, fresh(), BATCHES, n_steps=30, steps_per_dispatch=4, run=run)
+    looked_at = []
+    options = {"n_steps": 30, "steps_per_dispatch": 4, "checkpoint_every": 10}
+    handler = signal.getsignal(number)
+    with new_run("stopped", {}, root=tmp_path) as run:
+        with pytest.raises(kind):
+            fit(sent, fresh(), BATCHES, run=run, after_checkpoint=lambda state: looked_at.append(1), **options)
         state = run.restore(fresh())
         assert 4 < int(state.step) < 30
-        resumed = fit(STEP, state, BATCHES, n_steps=30, steps_per_dispatch=4, run=run)
-    assert signal.getsignal(signal.SIGINT) is handler
+        assert f"Stopped at step {int(state.step)} of 30: {run.path}" in capsys.readouterr().err
+        assert len(looked_at) == int(state.step) // 10
+        resumed = fit(STEP, state, BATCHES, run=run, **options)
+    assert signal.getsignal(number) is handler
     assert bits(resumed) == bits(fit(STEP, fresh(), BATCHES, n_steps=30, steps_per_dispatch=4))
+
+
+def test_ctrl_c_twice_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch, bits):
+    """The second comes while what the first one asked for is being written."""
+
+    with new_run("twice", {}, root=tmp_path) as run:
+        saved = run.save(fit(STEP, fresh(), BATCHES, n_steps=4, steps_per_dispatch=4))
+        later = fit(STEP, fresh(), BATCHES, n_steps=8, steps_per_dispatch=4)
+        with stoppable(), monkeypatch.context() as patch:
+            signal.raise_signal(signal.SIGINT)
+            patch.setattr(os, "fsync", lambda descriptor: signal.raise_signal(signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                run.save(later)
+        assert [path.name for path in saved.parent.iterdir()] == [saved.name]  # and nothing half written
+        assert bits(run.restore(fresh())) == bits(fit(STEP, fresh(), BATCHES, n_steps=4, steps_per_dispatch=4))
 
 
 def test_nan_names_step_metric_and_last_good_checkpoint(tmp_path):
