@@ -7,30 +7,36 @@ runs/train_classifier-001/
     checkpoints/     the newest few states
     pictures/        figures
     result.json      what came out
+    run.lock         who works in it, while it is open
 """
 
 import dataclasses
 import json
 import os
+import platform
 import re
 import sys
 from collections.abc import Collection, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxvision.errors import InputError
-from jaxvision.files import atomic_write, writing_error
+from jaxvision.files import atomic_write, exclusive, writing_error
 from jaxvision.training import checkpoints
 from jaxvision.training.tensorboard import EventFile
 
+LOCK = "run.lock"  # of `files.exclusive`, there while a run is open
 FREE = ("resume", "run_dir")  # settings that say where a run is, not what it does
 
 
 class Run:
     """An open run directory; use it in a `with` block or call `close`.
+
+    While it is open nobody else can open it, where the file system has locks; the operating system lets go of the lock
+    of a process that was killed.
 
     Attributes:
         path: the folder.
@@ -40,12 +46,33 @@ class Run:
         self.path = Path(path)
         self._metrics = None
         self._board = None
+        self._alone: ExitStack | None = None
 
     def __enter__(self) -> "Run":
-        return self
+        return self.hold()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def hold(self) -> "Run":
+        """Locks the folder until `close`; `new_run`, `resumed_run` and a `with` block do.
+
+        Returns:
+            This run.
+
+        Raises:
+            InputError: another process has it, or the folder cannot be written.
+        """
+        if self._alone is None:
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(exclusive(self.path / "run", waiting=lambda: _refuse(self.path)))
+                    holder = f"process {os.getpid()} on {platform.node()}"  # the lock itself is the system's, not this
+                    (self.path / LOCK).write_text(holder, encoding="utf-8")
+                except OSError as error:
+                    raise writing_error(self.path / LOCK, error) from error
+                self._alone = stack.pop_all()
+        return self
 
     def log(self, done: int, metrics: Mapping[str, np.ndarray]) -> None:
         """Appends the metrics of the steps `done + 1, done + 2, ...` to `metrics.jsonl` and TensorBoard's events.
@@ -143,11 +170,14 @@ class Run:
         print(sentence, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Flushes and closes the files."""
+        """Flushes and closes the files, and lets go of the lock."""
         if self._metrics is not None and self._board is not None:
             self._metrics.close()
             self._board.close()
             self._metrics = self._board = None
+        if self._alone is not None:
+            self._alone.close()
+            self._alone = None
 
     @property
     def _metrics_path(self) -> Path:
@@ -167,7 +197,7 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
         The open run.
 
     Raises:
-        InputError: the folder cannot be written, or holds a run already.
+        InputError: the folder cannot be written, holds a run already, or another process works in it.
 
     Example:
         >>> import tempfile
@@ -176,11 +206,13 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
         ('tour-001', 'tour-002')
     """
     path = _next_free(Path(root), name) if run_dir is None else Path(run_dir)
-    if (path / "config.json").exists():
-        raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
     _make(path)
+    run = Run(path).hold()
+    if (path / "config.json").exists():
+        run.close()
+        raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
     _write_json(path / "config.json", config)
-    return Run(path)
+    return run
 
 
 def resumed_run(
@@ -204,7 +236,7 @@ def resumed_run(
         The open run.
 
     Raises:
-        InputError: there is no such run, or it had other settings.
+        InputError: there is no such run, it had other settings, or another process works in it.
     """
     numbered = _numbered(Path(root), name)
     if run_dir is None and not numbered:
@@ -220,7 +252,17 @@ def resumed_run(
             f"{path} was run with {field} = {before.get(field)!r} and cannot go on with {now.get(field)!r}: "
             "give the same settings, or choose the run with --run-dir"
         )
-    return Run(path)
+    return Run(path).hold()
+
+
+def _refuse(path: Path) -> None:
+    try:
+        holder = (path / LOCK).read_text(encoding="utf-8")
+    except OSError:  # it has ended since
+        holder = ""
+    raise InputError(
+        f"{path} is in use by {holder or 'another process'}: wait until that has ended, or choose another --run-dir"
+    )
 
 
 def _numbered(root: Path, name: str) -> dict[int, Path]:

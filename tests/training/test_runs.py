@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import os
+import platform
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,9 +46,30 @@ def test_never_overwrites(tmp_path):
     (tmp_path / "test-007").mkdir()
     (tmp_path / "test-old").mkdir()
     assert new_run("test", Config(), root=tmp_path).path == tmp_path / "test-008"
-    run = new_run("test", Config(), run_dir=tmp_path / "mine")
+    with new_run("test", Config(), run_dir=tmp_path / "mine") as run:
+        pass
     with pytest.raises(InputError, match="mine holds a run already: go on with it by --resume"):
         new_run("test", Config(), run_dir=run.path)
+
+
+def test_a_run_has_one_process_at_a_time(tmp_path):
+    me = f"is in use by process {os.getpid()} on {platform.node()}: wait until that has ended, or choose another --run"
+    with new_run("test", Config(), root=tmp_path) as run:
+        for again in (resumed_run, new_run):
+            with pytest.raises(InputError, match=f"{re.escape(str(run.path))} {re.escape(me)}"):
+                again("test", Config(), run_dir=run.path)
+    with resumed_run("test", Config(), root=tmp_path), pytest.raises(InputError, match="is in use by"), run:
+        pass
+    assert not list(run.path.glob("*.lock"))
+    with run:  # whoever comes back takes the lock again
+        assert list(run.path.glob("*.lock"))
+
+
+def test_what_a_dead_process_left_does_not_lock(tmp_path):
+    new_run("test", Config(), root=tmp_path).close()
+    (tmp_path / "test-001" / "run.lock").write_text("process 1 on elsewhere")
+    with resumed_run("test", Config(), root=tmp_path) as run:
+        assert str(os.getpid()) in (run.path / "run.lock").read_text()
 
 
 def test_metrics_go_to_json_lines_and_tensorboard(tmp_path):
@@ -117,7 +140,8 @@ def test_result_and_pictures(tmp_path):
 def test_resume_takes_the_newest_run(tmp_path):
     for _ in range(11):
         newest = new_run("test", Config(), root=tmp_path)
-    new_run("other", Config(), root=tmp_path)
+        newest.close()
+    new_run("other", Config(), root=tmp_path).close()
     assert resumed_run("test", Config(resume=True), root=tmp_path).path == newest.path == tmp_path / "test-011"
     chosen = resumed_run("test", Config(run_dir=tmp_path / "test-002"), root=tmp_path, run_dir=tmp_path / "test-002")
     assert chosen.path == tmp_path / "test-002"
