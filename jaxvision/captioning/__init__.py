@@ -12,7 +12,7 @@ from jaxvision.captioning.attention import (
     attention_loss,
     doubly_stochastic,
 )
-from jaxvision.captioning.beam import BeamDecoded, beam_search
+from jaxvision.captioning.beam import BeamDecoded, LengthPenalty, beam_search, gnmt_length_penalty
 from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.dropout import drop_features, drop_words
@@ -44,6 +44,7 @@ __all__ = [
     "Decoded",
     "Grid",
     "InBfloat16",
+    "LengthPenalty",
     "OfImages",
     "RewardFn",
     "TopDownCaptioner",
@@ -63,6 +64,7 @@ __all__ = [
     "drop_features",
     "drop_words",
     "ensemble",
+    "gnmt_length_penalty",
     "greedy",
     "log_prob",
     "policy_gradient_loss",

@@ -2,74 +2,64 @@ r"""Beam search: several captions at a time, the most probable ones kept.
 
 A hypothesis is a caption that has begun. From the empty one, at every step:
 
-1. Every living hypothesis is extended by every word, and of all these extensions the B most probable are kept.
-2. Those that end with END are set aside with their score $\log p(w) / |w|^\alpha$; of all that were ever set aside the
-   B best by score are remembered. The others live on.
+1. Every living hypothesis is extended by every word, and of all these extensions the 2 B most probable are looked at.
+2. Those of the first B that end with END are set aside with their score $\log p(w) / |w|^\alpha$; of all that were ever
+   set aside the B best by score are remembered. The first B that do not end live on.
 
-The search ends at the full length, or when nothing that lives can change what is remembered.
+At the full length all that live are set aside as they are. The search ends there, or when nothing that lives can change
+what is remembered.
 
-**When that is.** A word more can only lower $\log p$. A living hypothesis of $t$ words that ends does so with between
+**When that is.** A word more can only lower $\log p$. A living hypothesis of $t$ words is set aside with between
 $t + 1$ and $T$ words, hence with a score of at most
 
 $$ \max\left(\frac{\log p}{(t + 1)^\alpha}, \frac{\log p}{T^\alpha}\right), $$
 
 the second for $\alpha \ge 0$. Once B captions are remembered and no living hypothesis can do better than the worst of
 them, the rest of the search is idle, and what is returned is what the search would return without leaving early. To
-stop at the first B captions that end, as is often done, is not: with $\alpha > 0$ a longer one may score higher.
+stop at the first B captions that end (`early_stopping=True`) is not: with $\alpha > 0$ a longer one may score higher.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.tree_util import Partial
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxvision.captioning.decoding import NEVER_CHOSEN
-from jaxvision.captioning.steps import Sizes, Words, check_step, log_softmax, may_be_chosen, of_captions
+from jaxvision.captioning.groups import diverse_extensions
+from jaxvision.captioning.hypotheses import Banks, EarlyStopping, best_extensions, search
+from jaxvision.captioning.required import requiring_extensions
+from jaxvision.captioning.steps import Sizes, Words, check_step
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
 from jaxvision.pixels import pytree_function
 from jaxvision.signatures import StepFn
 
+LengthPenalty = Callable[[Array], Array]
+"""Lengths `(T,)` -> what the log-probability of a caption of that length is divided by, positive."""
+
 
 class BeamDecoded(NamedTuple):
-    """Several captions for each row, the best first: those that ended by their score, then the others by theirs.
+    """Several captions for each row, the best first by their score.
 
     Attributes:
-        tokens: `(N, B, T)`, the words after START, with END where there is one, then NULL.
-        scores: `(N, B)`, log-probability over length^length_penalty.
-        log_probs: `(N, B)`, the log-probability of all words said, END among them; minus infinity, with NULL
-            throughout, where the search found fewer than B captions.
-        finished: `(N, B)`, whether END was said.
+        tokens: `(N, R, T)`, the words after START, with END where there is one, then NULL.
+        scores: `(N, R)`, log-probability, less penalties of diversity, over length^length_penalty.
+        log_probs: `(N, R)`, the log-probability of all words said, END among them; minus infinity, with NULL
+            throughout, where the search found fewer than R captions.
+        finished: `(N, R)`, whether END was said; otherwise the caption was cut off at the full length.
     """
 
-    tokens: Int32[Array, "n b t"]
-    scores: Float[Array, "n b"]
-    log_probs: Float[Array, "n b"]
-    finished: Bool[Array, "n b"]
-
-
-class _Living(NamedTuple):
-    tokens: Array  # (N, B, T)
-    log_probs: Array  # (N, B), minus infinity: there is none
-
-
-class _Ended(NamedTuple):
-    tokens: Array  # (N, B, T)
-    log_probs: Array  # (N, B)
-    scores: Array  # (N, B), descending, minus infinity: there is none
-
-
-class _State(NamedTuple):
-    position: Array
-    carry: Any  # leaves (N B, ...), of images (N, ...)
-    last: Array  # (N, B)
-    living: _Living
-    ended: _Ended
+    tokens: Int32[Array, "n r t"]
+    scores: Float[Array, "n r"]
+    log_probs: Float[Array, "n r"]
+    finished: Bool[Array, "n r"]
 
 
 def beam_search(
@@ -78,7 +68,12 @@ def beam_search(
     *,
     num_beams: int,
     max_length: int,
-    length_penalty: ArrayLike = 0.0,
+    length_penalty: ArrayLike | LengthPenalty = 0.0,
+    early_stopping: EarlyStopping = "never",
+    num_return_sequences: int | None = None,
+    num_beam_groups: int = 1,
+    diversity_penalty: ArrayLike = 0.0,
+    force_words_ids: tuple[int, ...] = (),
     start: int = START,
     end: int = END,
     null: int = NULL,
@@ -88,9 +83,17 @@ def beam_search(
 
     $$ \mathrm{score}(w) = \frac{\log p(w)}{|w|^\alpha}, \qquad |w| \text{ counts END} $$
 
-    See the module for the search and when it stops. One program for all rows and hypotheses; `step` is called with
-    N B rows. With one beam this is `greedy`; with as many beams as there are beginnings of captions it finds the best
-    captions of all. Compiled on the first call for a step, a shape, a length and a number of beams.
+    See the module for the search and when it stops. One program for all rows and hypotheses; a row's captions do not
+    depend on the others. `step` is called with N B rows. With one beam and no length penalty this is `greedy`; with
+    as many beams as there are beginnings of captions it finds the best captions of all. Compiled on the first call for
+    a step, a shape, a length and a number of beams.
+
+    With `num_beam_groups` G the beams are G searches of B / G each, one after the other at each position, and
+    `diversity_penalty` is taken off a word for each hypothesis of an earlier group that says it there (Hamming
+    diversity). The penalty stays in the score, not in the log-probability.
+
+    With `force_words_ids` captions hold each of these C words, in any order: B hypotheses for each of the $2^C$ sets
+    of them that has been said, so `step` is called with $2^C N B$ rows.
 
     Args:
         step: as in `greedy`, for any number of rows.
@@ -98,17 +101,23 @@ def beam_search(
         num_beams: B.
         max_length: T, words at most, END among them.
         length_penalty: $\alpha$; at 0 the most probable caption wins, often a short one, at 1 the one with the highest
-            mean log-probability of a word.
+            mean log-probability of a word. Or a function of the length to divide by: `gnmt_length_penalty`.
+        early_stopping: "never" returns what the whole search would; True stops a row at its first B captions; False
+            when no living hypothesis, were it to end now, would do better than the worst that is remembered.
+        num_return_sequences: R, captions of each row to return; none: all B.
+        num_beam_groups: G, a divisor of B.
+        diversity_penalty: $\lambda \ge 0$, in units of log-probability.
+        force_words_ids: words that every caption holds; not together with groups.
         start: read before the first word.
         end: ends a caption.
         null: fills up after the end.
         forbidden: words never chosen; the log-probabilities stay the model's own.
 
     Returns:
-        B captions for each row, the best first. Where fewer than B ended, the best unfinished ones follow.
+        R captions for each row, the best first.
 
     Raises:
-        InputError: if carry, step, words, length, beams or penalty do not fit.
+        InputError: if carry, step, words, length, beams, groups or penalties do not fit.
 
     Example:
         >>> p = jnp.array([[0, 0, 0.1, 0, 0.5, 0.4]] * 4 + [[0, 0, 0.4, 0, 0.3, 0.3], [0, 0, 0.9, 0, 0.1, 0]])
@@ -117,90 +126,142 @@ def beam_search(
         >>> found.tokens[0]  # of probability 0.4 * 0.9 and 0.5 * 0.4
         Array([[5, 2, 0],
                [4, 2, 0]], dtype=int32)
+        >>> beam_search(step, jnp.zeros((1, 0)), num_beams=2, max_length=3, force_words_ids=(4, 5)).tokens[0, 0]
+        Array([4, 5, 2], dtype=int32)
 
     References:
         Sutskever, Vinyals and Le, "Sequence to sequence learning with neural networks",
         https://arxiv.org/abs/1409.3215, 2014, section 3.2; there a caption that ends takes its place in the beam with
-        it. Wu et al., "Google's neural machine translation system", https://arxiv.org/abs/1609.08144, 2016, equation
-        14, has $((5 + |w|) / 6)^\alpha$ for $|w|^\alpha$.
+        it. Terms and results are those of `generate` in Hugging Face's transformers, https://arxiv.org/abs/1910.03771;
+        docs/decoding.md lists the differences. Vijayakumar et al., "Diverse beam search",
+        https://arxiv.org/abs/1610.02424, 2016: groups. Anderson et al., "Guided open vocabulary image captioning with
+        constrained beam search", https://arxiv.org/abs/1612.00576, 2017: required words.
     """
-    if num_beams < 1:
-        raise InputError(f"num_beams must be a number of hypotheses of at least 1, got {num_beams}")
-    if not isinstance(length_penalty, Tracer) and not np.isfinite(length_penalty):
-        raise InputError(f"length_penalty must be a finite number, got {length_penalty}")
     step, words = pytree_function(step), Words(start, end, null, tuple(forbidden))
-    check_step(step, carry, words, max_length)
-    return _beam_search(step, carry, length_penalty, num_beams=num_beams, words=words, max_length=max_length)
-
-
-@functools.partial(jax.jit, static_argnames=("num_beams", "words", "max_length"))
-def _beam_search(
-    step: StepFn, carry: Any, length_penalty: ArrayLike, *, num_beams: int, words: Words, max_length: int
-) -> BeamDecoded:
-    sizes = n, n_words, dtype = check_step(step, carry, words, max_length)
-    begin = _begin(carry, sizes, num_beams, words, max_length)
-    may_be = may_be_chosen(n_words, words)
-    divisors = jnp.arange(1, max_length + 1, dtype=dtype) ** jnp.asarray(length_penalty, dtype)  # by length
-
-    def any_lives(state: _State) -> Array:
-        return (state.position < max_length) & jnp.any(state.living.log_probs > -jnp.inf)
-
-    def body(state: _State) -> _State:
-        carry, logits = step(state.carry, state.last.reshape(-1))
-        log_p = jnp.where(may_be, log_softmax(logits), -jnp.inf).reshape(n, num_beams, n_words)
-        total = state.living.log_probs[:, :, None] + log_p  # (N, B, V)
-        log_probs, place = jax.lax.top_k(total.reshape(n, -1), num_beams)  # (N, B)
-        parent, word = place // n_words, (place % n_words).astype(jnp.int32)
-        tokens = _pick(state.living.tokens, parent).at[:, :, state.position].set(word)
-
-        ends = word == words.end
-        just_ended = jnp.where(ends, log_probs, -jnp.inf)
-        ended = _remember(state.ended, _Ended(tokens, just_ended, just_ended / divisors[state.position]))
-
-        living = jnp.where(ends, -jnp.inf, log_probs)
-        soonest = divisors[jnp.minimum(state.position + 1, max_length - 1)]
-        hope = jnp.max(jnp.maximum(living / soonest, living / divisors[-1]), axis=1)  # (N,)
-        living = jnp.where((hope <= ended.scores[:, -1])[:, None], -jnp.inf, living)
-
-        row = (jnp.arange(n, dtype=parent.dtype)[:, None] * num_beams + parent).reshape(-1)  # (N B,)
-        carry = of_captions(lambda leaf: leaf[row], carry)
-        return _State(state.position + 1, carry, word, _Living(tokens, living), ended)
-
-    return _best_first(jax.lax.while_loop(any_lives, body, begin), divisors[-1], words)
-
-
-def _begin(carry: Any, sizes: Sizes, num_beams: int, words: Words, max_length: int) -> _State:
-    """One empty hypothesis for each row."""
-    n, _, dtype = sizes
-    tokens = jnp.full((n, num_beams, max_length), words.null, jnp.int32)
-    none = jnp.full((n, num_beams), -jnp.inf, dtype)
-    return _State(
-        position=jnp.zeros((), jnp.int32),
-        carry=of_captions(lambda leaf: jnp.repeat(leaf, num_beams, axis=0), carry),
-        last=jnp.full((n, num_beams), words.start, jnp.int32),
-        living=_Living(tokens, none.at[:, 0].set(0.0)),
-        ended=_Ended(tokens, none, none),
+    sizes = check_step(step, carry, words, max_length)
+    n_return = num_beams if num_return_sequences is None else num_return_sequences
+    _check_numbers(num_beams, n_return, num_beam_groups, diversity_penalty, early_stopping)
+    required = tuple(dict.fromkeys(force_words_ids))
+    _check_required(required, words, sizes, max_length, num_beam_groups)
+    return _beam_search(
+        step,
+        carry,
+        _divisors(length_penalty, max_length, sizes.dtype),
+        jnp.asarray(diversity_penalty, sizes.dtype),
+        banks=Banks(2 ** len(required), num_beams, one_search=True)
+        if required
+        else Banks(num_beam_groups, num_beams // num_beam_groups),
+        required=required,
+        early_stopping=early_stopping,
+        n_return=n_return,
+        words=words,
+        max_length=max_length,
     )
 
 
-def _remember(before: _Ended, now: _Ended) -> _Ended:
-    """The B best of those that ended before and those that end now; the earlier where they are equal."""
-    both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), before, now)
-    _, place = jax.lax.top_k(both.scores, before.scores.shape[1])
-    return jax.tree.map(lambda leaf: _pick(leaf, place), both)
+def gnmt_length_penalty(alpha: ArrayLike) -> LengthPenalty:
+    r"""The length penalty of Google's translation system, for `beam_search`.
+
+    $$ \mathrm{lp}(w) = \left(\frac{5 + |w|}{5 + 1}\right)^\alpha $$
+
+    Args:
+        alpha: $\alpha$; at 0 there is no penalty. The paper uses 0.2 to 0.6.
+
+    Returns:
+        A function of lengths.
+
+    Example:
+        >>> gnmt_length_penalty(2.0)(jnp.array([1.0, 7.0]))
+        Array([1., 4.], dtype=float32)
+
+    References:
+        Wu et al., "Google's neural machine translation system", https://arxiv.org/abs/1609.08144, 2016, equation 14,
+        without the coverage penalty.
+    """
+    return Partial(_gnmt, alpha)
 
 
-def _best_first(state: _State, full_length: Array, words: Words) -> BeamDecoded:
-    """Those that ended, then those that did not."""
-    living = _Ended(*state.living, state.living.log_probs / full_length)
-    finished = jnp.concatenate([state.ended.scores > -jnp.inf, jnp.zeros_like(living.scores, bool)], axis=1)
-    both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), state.ended, living)  # (N, 2B, ...)
-    place = jnp.lexsort((-both.scores, ~finished), axis=1)[:, : living.scores.shape[1]]
-    best, finished = jax.tree.map(lambda leaf: _pick(leaf, place), (both, finished))
-    tokens = jnp.where(best.scores[:, :, None] > -jnp.inf, best.tokens, words.null)
-    return BeamDecoded(tokens, best.scores, best.log_probs, finished)
+@functools.partial(jax.jit, static_argnames=("banks", "required", "early_stopping", "n_return", "words", "max_length"))
+def _beam_search(
+    step: StepFn,
+    carry: Any,
+    divisors: Array,
+    diversity_penalty: Array,
+    *,
+    banks: Banks,
+    required: tuple[int, ...],
+    early_stopping: EarlyStopping,
+    n_return: int,
+    words: Words,
+    max_length: int,
+) -> BeamDecoded:
+    def choose(merit: Array) -> tuple[Array, Array]:
+        width, n_words = merit.shape[2:]
+        n_kept = min(2 * width, width * n_words)  # as many as may end, and as many again to live on
+        if required:
+            return requiring_extensions(merit, required, words.end, n_kept)
+        if banks.number > 1:
+            return diverse_extensions(merit, diversity_penalty, words.end, n_kept)
+        return best_extensions(merit, n_kept)
+
+    ended = search(
+        step, carry, choose, divisors, banks=banks, early_stopping=early_stopping, words=words, max_length=max_length
+    )
+    tokens, log_probs, scores = (leaf.reshape(len(leaf), -1, *leaf.shape[3:]) for leaf in ended)  # all banks together
+    scores, place = jax.lax.top_k(scores, n_return)
+    there = scores > -jnp.inf
+    tokens = jnp.where(there[..., None], jnp.take_along_axis(tokens, place[..., None], axis=1), words.null)
+    log_probs = jnp.where(there, jnp.take_along_axis(log_probs, place, axis=1), -jnp.inf)
+    return BeamDecoded(tokens, scores, log_probs, jnp.any(tokens == words.end, axis=2) & there)
 
 
-def _pick(leaf: Array, place: Array) -> Array:
-    """Hypotheses `(N, B, ...)` by their places `(N, B)`."""
-    return jnp.take_along_axis(leaf, place.reshape(*place.shape, *[1] * (leaf.ndim - 2)), axis=1)
+def _gnmt(alpha: ArrayLike, lengths: Array) -> Array:
+    return ((5 + lengths) / 6) ** jnp.asarray(alpha, lengths.dtype)
+
+
+def _divisors(length_penalty: ArrayLike | LengthPenalty, max_length: int, dtype: np.dtype) -> Array:
+    """By length what a log-probability is divided by, `(T,)`."""
+    lengths = jnp.arange(1, max_length + 1, dtype=dtype)
+    if callable(length_penalty):
+        divisors = jnp.asarray(length_penalty(lengths), dtype)
+        sound = divisors.shape == lengths.shape and (
+            isinstance(divisors, Tracer) or bool(np.all((np.asarray(divisors) > 0) & np.isfinite(divisors)))
+        )
+        if not sound:
+            raise InputError(f"length_penalty must give a positive number for each length ({max_length},)")
+        return divisors
+    if not isinstance(length_penalty, Tracer) and not np.isfinite(length_penalty):
+        raise InputError(f"length_penalty must be a finite number or a function of lengths, got {length_penalty}")
+    return lengths ** jnp.asarray(length_penalty, dtype)
+
+
+def _check_numbers(
+    num_beams: int, n_return: int, n_groups: int, diversity_penalty: ArrayLike, early_stopping: EarlyStopping
+) -> None:
+    if num_beams < 1:
+        raise InputError(f"num_beams must be a number of hypotheses of at least 1, got {num_beams}")
+    if not 1 <= n_return <= num_beams:
+        raise InputError(f"num_return_sequences must be from 1 to num_beams, {num_beams}, got {n_return}")
+    if n_groups < 1 or num_beams % n_groups:
+        raise InputError(f"num_beam_groups must divide num_beams, {num_beams}, got {n_groups}")
+    if not isinstance(diversity_penalty, Tracer):
+        if not 0 <= np.asarray(diversity_penalty) < np.inf:
+            raise InputError(f"diversity_penalty must be a finite number of 0 or more, got {diversity_penalty}")
+        if n_groups == 1 and np.asarray(diversity_penalty) > 0:
+            raise InputError("diversity_penalty is between groups: give num_beam_groups of 2 or more with it")
+    if early_stopping not in (True, False, "never"):
+        raise InputError(f'early_stopping must be True, False or "never", got {early_stopping!r}')
+
+
+def _check_required(required: tuple[int, ...], words: Words, sizes: Sizes, max_length: int, n_groups: int) -> None:
+    for word in required:
+        if not 0 <= word < sizes.n_words:
+            raise InputError(
+                f"force_words_ids must be of the step's {sizes.n_words} words, in [0, {sizes.n_words}), got {word}"
+            )
+        if word == words.end or word in words.forbidden:
+            raise InputError(f"force_words_ids must be words that captions may hold before their end, got {word}")
+    if len(required) > max_length:
+        raise InputError(f"captions of {max_length} words cannot hold {len(required)} required words")
+    if required and n_groups > 1:
+        raise InputError("force_words_ids and num_beam_groups do not go together: leave one of them out")

@@ -46,11 +46,10 @@ def probabilities(table, said, *, min_length=1, size=None):
 
 
 def best_of_all(table, **rule):
-    """The most probable finished caption among all of up to T words."""
+    """The most probable among all captions of up to T words, and those of T words that are cut off."""
     found = {}
     for length in range(1, T + 1):
-        for words in itertools.product([4, 5], repeat=length - 1):
-            caption = (*words, END)
+        for caption in itertools.product(*[[4, 5]] * (length - 1), [END, 4, 5] if length == T else [END]):
             p = [probabilities(table, list(caption[:t]), **rule)[word] for t, word in enumerate(caption)]
             found[caption] = np.sum(np.log(np.maximum(p, 1e-300)))
     return max(found.items(), key=lambda item: item[1])
