@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Key
 
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, one_by_one
-from jaxvision.captioning.steps import Words, check_step
+from jaxvision.captioning.steps import Words, check_step, of_captions
 from jaxvision.captioning.truncation import most_probable, most_typical
 from jaxvision.captioning.vocabulary import END, NULL, START
 from jaxvision.errors import InputError
@@ -29,6 +29,7 @@ def sample(
     top_k: int | None = None,
     top_p: ArrayLike | None = None,
     typical_p: ArrayLike | None = None,
+    num_return_sequences: int = 1,
     start: int = START,
     end: int = END,
     null: int = NULL,
@@ -46,25 +47,25 @@ def sample(
     Args:
         step: as in `greedy`.
         carry: as in `greedy`.
-        key: one key, from which caption i takes `fold_in(key, i)`, or `(N,)` keys. A caption depends on its own key
-            and row alone.
+        key: one key, from which row i takes `fold_in(key, i)`, or `(N,)` keys. A caption depends on its own key and row
+            alone; of several captions of a row, caption j has `fold_in(key of the row, j)`.
         max_length: T, words at most, END among them.
         temperature: $\tau$; at 1 the model's distribution, at 0 its most probable words, as `greedy` chooses them.
         top_k: how many words to draw from; none: all.
         top_p: in (0, 1], the share of the probability to draw from (the nucleus); none: all.
         typical_p: in (0, 1], the share of the probability to draw from, of words that surprise about as much as a word
             does on average; none: all.
+        num_return_sequences: R, captions of each row.
         start: read before the first word.
         end: ends a caption.
         null: fills up after the end.
         forbidden: words never chosen.
 
     Returns:
-        Tokens, log-probabilities, and whether END was said.
+        Tokens, log-probabilities, and whether END was said, of N R captions, those of a row side by side.
 
     Raises:
-        InputError: if carry, step, words, length, temperature, top_k, top_p or typical_p do not
-            fit.
+        InputError: if carry, step, words, length or a number do not fit.
 
     Example:
         >>> table = jnp.log(jnp.array([[0.0, 0.0, 0.3, 0.0, 0.7]]))
@@ -89,7 +90,12 @@ def sample(
     for name, share in (("top_p", top_p), ("typical_p", typical_p)):
         if share is not None and not isinstance(share, Tracer) and not 0 < np.asarray(share) <= 1:
             raise InputError(f"{name} must be a share of the probability in (0, 1], got {share}")
+    if num_return_sequences < 1:
+        raise InputError(f"num_return_sequences must be a number of captions of at least 1, got {num_return_sequences}")
     keys = example_keys(key, n)
+    if num_return_sequences > 1:
+        keys = _keys_of_each(keys, num_return_sequences)
+        carry = of_captions(lambda leaf: jnp.repeat(leaf, num_return_sequences, axis=0), carry)
     return _sample(step, carry, keys, temperature, top_p, typical_p, top_k=top_k, words=words, max_length=max_length)
 
 
@@ -116,3 +122,7 @@ def _sample(
         return jnp.argmax(log_p + heat * noise, axis=1)
 
     return one_by_one(step, carry, choose, words=words, max_length=max_length)
+
+
+def _keys_of_each(keys: Key[Array, " n"], number: int) -> Key[Array, " nr"]:
+    return jax.vmap(lambda key: jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.arange(number)))(keys).ravel()

@@ -144,6 +144,16 @@ def test_no_temperature_one_word_or_a_small_nucleus_are_greedy(tiny, words, opti
     jax.tree.map(np.testing.assert_array_equal, found, greedy(tiny.step, begin, **words))
 
 
+def test_several_samples_of_a_row_have_keys_of_their_own(tiny, words):
+    """Caption j of row i is what row i alone says with key j of its own; others do not matter."""
+    key = jax.random.key(5)
+    several = sample(tiny.step, tiny.begin(STATES[:2]), key, num_return_sequences=3, **words)
+    keys = jnp.stack([jax.random.fold_in(jax.random.fold_in(key, i), j) for i in range(2) for j in range(3)])
+    expected = sample(tiny.step, tiny.begin(np.repeat(STATES[:2], 3)), keys, **words)
+    jax.tree.map(np.testing.assert_array_equal, several, expected)
+    assert len(set(rows(several.tokens))) > 2
+
+
 def test_every_word_may_be_drawn_from_a_whole_nucleus(tiny, words):
     begin, key = tiny.begin(STATES), jax.random.key(0)
     expected = sample(tiny.step, begin, key, **words)
@@ -267,6 +277,7 @@ draw = functools.partial(sample, key=KEY, max_length=3)
         (lambda: draw(GOOD, CARRY, top_p=1.1), r"in \(0, 1\], got 1.1"),
         (lambda: draw(GOOD, CARRY, typical_p=0.0), r"typical_p must be .* in \(0, 1\], got 0.0"),
         (lambda: draw(GOOD, CARRY, top_k=6), "from 1 to the step's 5, got 6"),
+        (lambda: draw(GOOD, CARRY, num_return_sequences=0), "number of captions of at least 1, got 0"),
         (lambda: draw(GOOD, CARRY, top_k=0), "from 1 to the step's 5, got 0"),
         (lambda: log_prob(GOOD, CARRY, jnp.zeros((3, 4), jnp.int32)), "one row for each of the 2 rows"),
         (lambda: log_prob(GOOD, CARRY, jnp.array([[4, 7], [4, 2]])), r"lie in \[0, 5\), .* got 7"),
