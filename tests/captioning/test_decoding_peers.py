@@ -1,5 +1,6 @@
 """Decoders against Hugging Face's `generate` on the same language, whose next word depends on all words before."""
 
+import functools
 import warnings
 from typing import NamedTuple
 
@@ -93,9 +94,21 @@ def caption_of(tokens):
     return tuple(row[: row.index(END) + 1] if END in row else row[:T])
 
 
+def captions_of(found):
+    return [caption_of(row) for row in np.asarray(found.tokens).reshape(-1, T)]
+
+
+@functools.partial(jax.jit, static_argnames="top_k")
+def drawn_from(logits, temperature, top_k, top_p, typical_p):
+    log_p = jnp.where(np.isin(np.arange(V), FORBIDDEN)[None], -jnp.inf, jax.nn.log_softmax(logits))
+    log_p = jnp.where(most_probable(log_p, temperature, top_k or V, top_p), log_p, -jnp.inf)
+    log_p = jnp.where(most_typical(log_p, temperature, typical_p), log_p, -jnp.inf)
+    return jnp.exp(heated(log_p, temperature))
+
+
 def test_greedy(generate):
     found = greedy(LANGUAGE.step, CARRY, max_length=T)
-    assert [caption_of(np.asarray(row)) for row in found.tokens] == generate()[1]
+    assert captions_of(found) == generate()[1]
     assert 0 < found.finished.sum() < N
 
 
@@ -104,7 +117,7 @@ def test_greedy_with_a_least_length_and_no_repeats(generate):
     step, carry = with_min_length(*without_repeats(LANGUAGE.step, CARRY, 2, max_length=T), 5)
     found = greedy(step, carry, max_length=T)
     expected = generate(min_new_tokens=4, no_repeat_ngram_size=2)[1]
-    assert [caption_of(np.asarray(row)) for row in found.tokens] == expected
+    assert captions_of(found) == expected
 
 
 @pytest.mark.parametrize("early_stopping", [True, False, "never"])
@@ -137,7 +150,7 @@ def test_diverse_beam_search(generate, diversity_penalty, length_penalty):
 
 def equal(found, expected):
     results, captions = expected
-    assert [caption_of(np.asarray(row)) for row in found.tokens.reshape(-1, T)] == captions
+    assert captions_of(found) == captions
     np.testing.assert_allclose(found.scores.ravel(), results.sequences_scores, rtol=1e-5)
 
 
@@ -159,13 +172,9 @@ def test_words_are_drawn_from_the_same_distribution(generate, options):
     temperature = jnp.array(options.get("temperature", 1.0), jnp.float32)
     for position, scores in enumerate(results.scores):
         state, logits = step(LANGUAGE, state, read)
-        log_p = jnp.where(np.isin(np.arange(V), FORBIDDEN)[None], -jnp.inf, jax.nn.log_softmax(logits))
-        kept = most_probable(log_p, temperature, options["top_k"] or V, options.get("top_p"))
-        log_p = jnp.where(kept, log_p, -jnp.inf)
-        log_p = jnp.where(most_typical(log_p, temperature, options.get("typical_p")), log_p, -jnp.inf)
-        q = np.exp(heated(log_p, temperature))
+        q = drawn_from(logits, temperature, options["top_k"], options.get("top_p"), options.get("typical_p"))
         live = np.array([len(caption) > position for caption in captions])
-        np.testing.assert_allclose(q[live], scores.softmax(dim=-1).numpy()[live], atol=1e-6)
+        np.testing.assert_allclose(np.asarray(q)[live], scores.softmax(dim=-1).numpy()[live], atol=1e-6)
         read = jnp.array([caption[position] if position < len(caption) else 0 for caption in captions])
         n_compared += live.sum()
     assert n_compared > 2 * N
