@@ -29,6 +29,36 @@ def test_self_cider_is_the_spectrum_of_cider():
     assert 0.2 < expected < 0.99
 
 
+def test_self_cider_is_the_spectrum_of_the_captions_own_vectors():
+    """Wang and Chan's definition in NumPy: singular values of the matrix whose rows are normalised tf-idf vectors."""
+    lines = [
+        ["a red ring is left of a blue star", "a red ring and a blue star", "there are two objects in the picture"],
+        ["two hearts on a dotted background", "a small pink heart is above a large red heart", "two hearts"],
+        ["a cross is behind a large green cross", "two crosses", "a green cross in front of a yellow cross"],
+    ]
+    captions = [[line.split() for line in of_image] for of_image in lines]
+
+    def pieces(words, n):
+        return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+
+    expected = []
+    for of_image in captions:
+        blocks = []
+        for n in (1, 2, 3, 4):
+            names = sorted({piece for words in of_image for piece in pieces(words, n)})
+            images = [sum(any(name in pieces(w, n) for w in others) for others in captions) for name in names]
+            idf = np.log(len(captions) / np.maximum(1, images))
+            rows = np.array([[pieces(words, n).count(name) for name in names] for words in of_image]) * idf
+            norms = np.linalg.norm(rows, axis=1, keepdims=True)
+            blocks.append(rows / np.where(norms > 0, norms, 1))
+        sigma = np.linalg.svd(np.concatenate(blocks, axis=1) / 2, compute_uv=False)
+        expected.append(-np.log(sigma[0] / sigma.sum()) / np.log(3))
+    found = self_cider(captions, document_frequency(captions))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert 0.3 < min(expected) < max(expected) < 1
+    assert max(expected) - min(expected) > 0.02
+
+
 def test_order_and_neighbours_do_not_matter_and_more_variety_is_more():
     few = [["a", "red", "ring"], ["a", "red", "ring"], ["a", "red", "star"]]
     more = [["a", "red", "ring"], ["two", "blue", "stars"], ["a", "big", "star"]]
