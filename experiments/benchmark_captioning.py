@@ -32,7 +32,8 @@ class Sizes(NamedTuple):
 
     Attributes:
         batches: captions of a training step.
-        images: of the beam search and of the NumPy reference.
+        images: of the NumPy reference and of the RNN's step.
+        searched: images of a beam search.
         words: in the vocabulary.
         max_length: words of a caption, with its start and its end.
         features: of an image.
@@ -42,6 +43,7 @@ class Sizes(NamedTuple):
 
     batches: tuple[int, ...] = (64, 256)
     images: int = 64
+    searched: tuple[int, ...] = (64, 256)
     words: int = 1004
     max_length: int = 17
     features: int = 512
@@ -60,11 +62,17 @@ def programs(setup: Setup, sizes: Sizes = Sizes()) -> Programs:  # noqa: B008 - 
         for n in sizes.batches
     }
     of_rnn = f"captioner training step, RNN, {sizes.images} captions"
-    return steps | {
+    searches = {beams_name(n): lambda n=n: beams(model(), n, sizes, setup) for n in sizes.searched}
+    others = {
         of_rnn: lambda: training_step(model("rnn"), sizes.images, sizes, setup, name=of_rnn),
         f"captioner training step, {sizes.images} captions, NumPy": lambda: against_numpy(model(), sizes, setup),
-        f"beam-{NUM_BEAMS} decoding of {sizes.images} images": lambda: beams(model(), sizes, setup),
     }
+    return steps | others | searches
+
+
+def beams_name(n: int) -> str:
+    """Of the row."""
+    return f"beam-{NUM_BEAMS} decoding of {n} images"
 
 
 def new_captioner(sizes: Sizes, seed: int, cell: str = "lstm") -> Captioner:
@@ -184,7 +192,7 @@ def numpy_step(
     return step
 
 
-def beams(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
+def beams(model: Captioner, n: int, sizes: Sizes, setup: Setup) -> Program:
     """A beam search of all images at once, beside one image after the other; no caption ends early, here or there."""
 
     def search(model: Captioner, features: Array) -> Array:
@@ -192,17 +200,17 @@ def beams(model: Captioner, sizes: Sizes, setup: Setup) -> Program:
         return found.log_probs  # (N, B)
 
     model = model._replace(b_vocab=model.b_vocab.at[END].set(-100.0))
-    features, _ = batch(sizes.images, sizes, setup.seed)
+    features, _ = batch(n, sizes, setup.seed)
     call, seconds = compiled(search, model, features)
     single = jax.jit(search).lower(model, features[:1]).compile()
-    rows = [features[i : i + 1] for i in range(sizes.images)]
+    rows = [features[i : i + 1] for i in range(n)]
 
     def one_by_one() -> list[Array]:
         return [jax.block_until_ready(single(model, row)) for row in rows]
 
-    name = f"beam-{NUM_BEAMS} decoding of {sizes.images} images"
+    name = beams_name(n)
     require_same(name, "one image at a time", np.asarray(call()), np.concatenate(one_by_one()))
-    products = forward_products(model, sizes.images * NUM_BEAMS, sizes.max_length, one_by_one=True)
+    products = forward_products(model, n * NUM_BEAMS, sizes.max_length, one_by_one=True)
     return Program(name, {"ours": call, "one image at a time": one_by_one}, seconds, costs_of(products))
 
 

@@ -120,7 +120,9 @@ def test_an_earlier_result_that_is_none(content, sentence, tmp_path):
         read_ratios(path)
 
 
-SIZES = benchmark_captioning.Sizes(batches=(4,), images=3, words=20, max_length=6, features=5, embed=4, hidden=6)
+SIZES = benchmark_captioning.Sizes(
+    batches=(4,), images=3, searched=(3,), words=20, max_length=6, features=5, embed=4, hidden=6
+)
 small = partial(benchmark_captioning.programs, sizes=SIZES)
 
 
