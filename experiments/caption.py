@@ -16,7 +16,6 @@ leaves a run that `--resume` goes on with, to the same bits.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ import numpy as np
 
 from experiments import caption_data, caption_explained, caption_figures, caption_training, figures, runs
 from experiments.caption_data import Data
+from experiments.caption_decoding import check_decoding, decoded, word_ids
 from experiments.caption_pointing import Pointing, pointing_game
 from experiments.caption_scores import Scores, scored
 from experiments.captioner_files import EMBEDDED, TrainedCaptioner, load_captioner, rounded, save_captioner
@@ -119,6 +119,15 @@ class Config:
     """words of a caption at least, its end among them"""
     no_repeat_ngram_size: int = 0
     """so many words in a row do not come twice in a caption; 0: they may"""
+    num_beam_groups: int = 1
+    """of the beam search's hypotheses, each group of which avoids the words of those before it (Vijayakumar et al.,
+    2016); a divisor of --num-beams"""
+    diversity_penalty: float = 0.0
+    """log-probability that a word costs for each hypothesis of an earlier group that says it in the same place"""
+    num_return_sequences: int = 1
+    """captions of each picture by beam search, the best first, and by sampling; more with --caption and --n-samples"""
+    require: tuple[str, ...] = ()
+    """words that captions of the beam search hold, with --caption and --n-samples (Anderson et al., 2017)"""
     temperature: float = 1.0
     """of samples, drawn from the words that hold 0.9 of the probability"""
     caption: tuple[Path, ...] = ()
@@ -227,6 +236,7 @@ def caption_pictures(config: Config) -> Result:
     if config.n_samples < 0 or (config.caption and config.n_samples):
         raise InputError("give --caption with files, or --n-samples with a number above 0 for scenes, one of the two")
     captioner = load_captioner(config.captioner)
+    word_ids(config.require, captioner.vocabulary)  # refuses words before a run begins
     if captioner.encoder.features_fn is None:
         raise InputError(
             "this captioner was trained on the course's features, which come without their network: train one with "
@@ -244,8 +254,8 @@ def caption_pictures(config: Config) -> Result:
             run.note("This captioner knows plain coloured shapes and nothing else: of photographs it talks nonsense")
         features = encode(captioner.encoder, images)
         said, pointing = decoded(captioner, features, config), None
-        for name, best in zip(names, said["beam"], strict=True):
-            print(f"{name}: {best}")
+        for name, *captions in zip(names, *(said[beam] for beam in said if beam.startswith("beam")), strict=True):
+            print("\n".join(f"{name}: {words}" for words in captions))
         if scenes is not None:
             found = scored(said, references, str.split, scenes)
             run.note("\n".join(found.lines()))
@@ -260,27 +270,6 @@ def caption_pictures(config: Config) -> Result:
         result = Result(run_dir=run.path, pictures=tuple(pictures), captions=captions, scores=found, pointing=pointing)
         run.finish(result)
     return result
-
-
-def check_decoding(config: Any) -> None:
-    """One sentence for numbers that no caption can have, before anything is trained or read."""
-    require_number(config, "num_beams", above=0)
-    require_number(config, "min_length", above=0)
-    require_number(config, "no_repeat_ngram_size", at_least=0)
-    if config.temperature < 0:
-        raise InputError(f"--temperature must be 0 (the most probable words) or more, got {config.temperature}")
-
-
-def decoded(captioner: TrainedCaptioner, features: np.ndarray, config: Config) -> dict[str, list[str]]:
-    """What each decoder says, the one to be believed first."""
-    captions = partial(
-        captioner.captions, features, min_length=config.min_length, no_repeat_ngram_size=config.no_repeat_ngram_size
-    )
-    return {
-        "beam": captions("beam", num_beams=config.num_beams, length_penalty=config.length_penalty),
-        "greedy": captions("greedy"),
-        "sample": captions("sample", temperature=config.temperature, seed=config.seed),
-    }
 
 
 def save_attention(
@@ -357,6 +346,10 @@ def resolved(config: Config) -> Any:
         raise InputError(f"--num-heads must divide --embed-size {settings.embed_size}, got {settings.num_heads}")
     if settings.explain:
         raise InputError("--explain is of --caption and --n-samples: leave it out in training")
+    if settings.require or settings.num_return_sequences > 1:
+        raise InputError(
+            "--require and --num-return-sequences are of --caption and --n-samples: leave them out in training"
+        )
     if settings.hard and settings.dataset != "scenes":
         raise InputError("--hard is of --dataset scenes: leave it out with photographs")
     if settings.max_length < 3:

@@ -52,9 +52,13 @@ class TrainedCaptioner:
         top_p: float | None = 0.9,
         min_length: int = 1,
         no_repeat_ngram_size: int = 0,
+        num_beam_groups: int = 1,
+        diversity_penalty: float = 0.0,
+        required: tuple[int, ...] = (),
+        num_return_sequences: int = 1,
         seed: int = 0,
     ) -> list[str]:
-        """Sentences for pictures, a batch at a time.
+        """Sentences for pictures, a batch at a time; several of a picture stand side by side.
 
         Args:
             features: `(N, D)` or `(N, L, D)`, of the encoder.
@@ -65,6 +69,10 @@ class TrainedCaptioner:
             top_p: of samples, the share of the probability that is drawn from.
             min_length: words at least, END among them.
             no_repeat_ngram_size: so many words in a row do not come twice; 0: they may.
+            num_beam_groups: of a beam search.
+            diversity_penalty: of a beam search, between its groups.
+            required: words that every caption of a beam search holds.
+            num_return_sequences: captions of each picture, by beam search or sampling.
             seed: of samples; a picture draws by its number, whatever others are with it.
         """
         said: list[str] = []
@@ -81,17 +89,27 @@ class TrainedCaptioner:
                     num_beams=num_beams,
                     max_length=self.max_length,
                     length_penalty=length_penalty,
+                    num_beam_groups=num_beam_groups,
+                    diversity_penalty=diversity_penalty,
+                    force_words_ids=required,
+                    num_return_sequences=num_return_sequences,
                 )
-                tokens = beams.tokens[:, 0]
+                tokens = beams.tokens.reshape(-1, self.max_length)
             elif decoder == "sample":
                 keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number * BATCH + jnp.arange(BATCH))
                 tokens = sample(
-                    step, carry, keys, max_length=self.max_length, temperature=temperature, top_p=top_p
+                    step,
+                    carry,
+                    keys,
+                    max_length=self.max_length,
+                    temperature=temperature,
+                    top_p=top_p,
+                    num_return_sequences=num_return_sequences,
                 ).tokens
             else:
                 tokens = greedy(step, carry, max_length=self.max_length).tokens
             said += self.vocabulary.decode(np.asarray(tokens))
-        return said[: len(features)]
+        return said[: len(features) * (1 if decoder == "greedy" else num_return_sequences)]
 
     def maps(self, features: Float[np.ndarray, "n l d"], captions: Sequence[str]) -> Float[np.ndarray, "n t l"]:
         """Where an attentive captioner looked for each word of captions, END with them.

@@ -177,6 +177,21 @@ def test_pictures_of_ones_own_and_scenes(untaught, tmp_path, capsys):
     assert scenes.pictures[0].stat().st_size > 10_000
 
 
+def test_several_captions_that_hold_a_word(untaught, tmp_path, capsys):
+    save_captioner(tmp_path / "a.safetensors", untaught())
+    few = {"captioner": tmp_path / "a.safetensors", "num_beams": 3, "n_samples": 2}
+    said = caption.main(
+        caption.Config(run_dir=tmp_path / "run", require=("star",), num_return_sequences=2, **few)
+    ).captions
+    assert list(said) == ["beam", "beam 2", "greedy", "sample", "sample 2"]
+    assert all("star" in words.split() for words in (*said["beam"], *said["beam 2"]))
+    assert all(best != second for best, second in zip(said["beam"], said["beam 2"], strict=True))
+    pairs = zip(said["beam"], said["beam 2"], strict=True)
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [w for pair in pairs for w in pair]
+    with pytest.raises(InputError, match=r"--require zebra: it is none of the .* words .* give one that it knows"):
+        caption.main(caption.Config(run_dir=tmp_path / "other", require=("zebra",), **few))
+
+
 @pytest.fixture(scope="module")
 def untaught_attentive():
     """By name, captioners that look at SceneNet's cells and have learnt nothing."""
@@ -318,6 +333,22 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
         (("--max-length", "2"), "--max-length must be 3 or more, a start, a word and an end; got 2"),
         (("--min-length", "0"), "--min-length must be above 0, got 0"),
         (("--no-repeat-ngram-size", "-1"), "--no-repeat-ngram-size must be at least 0, got -1"),
+        (("--num-beam-groups", "2"), "--num-beam-groups must divide --num-beams, 5, got 2"),
+        (("--diversity-penalty", "-1"), "--diversity-penalty must be at least 0, got -1.0"),
+        (
+            ("--diversity-penalty", "1"),
+            "--diversity-penalty is between groups: give --num-beam-groups of 2 or more with it",
+        ),
+        (("--num-return-sequences", "6"), "--num-return-sequences must be at most --num-beams, 5, got 6"),
+        (
+            ("--require", "a", "--num-beam-groups", "5"),
+            "--require and --num-beam-groups do not go together: leave one of them out",
+        ),
+        (("--require", *"abcdef"), "--require takes at most 5 words, each doubles the hypotheses; got 6"),
+        (
+            ("--require", "red"),
+            "--require and --num-return-sequences are of --caption and --n-samples: leave them out in training",
+        ),
         (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
         (
             ("--n-samples", "2", "--overfit"),
