@@ -120,8 +120,8 @@ class Config:
     no_repeat_ngram_size: int = 0
     """so many words in a row do not come twice in a caption; 0: they may"""
     num_beam_groups: int = 1
-    """of the beam search's hypotheses, each group of which avoids the words of those before it (Vijayakumar et al.,
-    2016); a divisor of --num-beams"""
+    """groups of the beam search, each of which avoids the words of those before it (Vijayakumar et al., 2016); a
+    divisor of --num-beams"""
     diversity_penalty: float = 0.0
     """log-probability that a word costs for each hypothesis of an earlier group that says it in the same place"""
     num_return_sequences: int = 1
