@@ -20,6 +20,8 @@ Metrics = dict[str, Float[Array, ""]]
 TrainStep = Callable[[Any, Any], tuple[Any, Mapping[str, Num[Array, ""]]]]
 BatchFn = Callable[[Int[Array, ""]], Any]
 
+_MEND = "try a lower learning rate, a longer warm-up or gradient clipping"
+
 
 class TrainState(NamedTuple):
     """All that a training run is, as one pytree: save it, load it, go on, and the bits are those of an unbroken run.
@@ -128,7 +130,8 @@ def fit(
         The state at `n_steps`, of the type of `state`.
 
     Raises:
-        FloatingPointError: a metric is NaN or infinite; the sentence names it, its step and the last checkpoint.
+        FloatingPointError: a metric is NaN or infinite, or the state to be saved holds NaN; the sentence names it, the
+            step and the last good checkpoint.
         KeyboardInterrupt: after Ctrl-C.
         Preempted: after SIGTERM; not caught, it ends the program with exit code 0.
         ValueError: a count below 1, a metric that is no scalar, or a `step_fn` that does not count its steps.
@@ -162,6 +165,7 @@ def fit(
             done += count
             stop = stopping()
             if run is not None and (done == next_checkpoint or stop is not None):
+                _require_numbers(state, done, run)
                 saved = run.save(state)
                 if after_checkpoint is not None and done == next_checkpoint:  # of no other: an unbroken run has none
                     after_checkpoint(state)
@@ -232,6 +236,23 @@ def _require_finite(metrics: Mapping[str, np.ndarray], done: int, run: Run | Non
     name = min(bad, key=bad.__getitem__)  # the first to go wrong; of several in one step, the first reported
     kept = "no checkpoint was kept" if run is None else run.kept()
     raise FloatingPointError(
-        f"{name} became {metrics[name][bad[name]]} at step {done + bad[name] + 1}: {kept}; "
-        "try a lower learning rate, a longer warm-up or gradient clipping"
+        f"{name} became {metrics[name][bad[name]]} at step {done + bad[name] + 1}: {kept}; {_MEND}"
     )
+
+
+def _require_numbers(state: Any, done: int, run: Run) -> None:
+    """A gradient may spoil the weights in a step whose metrics are still numbers: such a state is not to be kept."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    floats = {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves if _is_float(x)}
+    bad = [name for name, holds_nan in _any_nan(floats).items() if holds_nan]
+    if bad:
+        raise FloatingPointError(f"{bad[0]} of the state holds NaN after step {done}: {run.kept()}; {_MEND}")
+
+
+def _is_float(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+@jax.jit
+def _any_nan(leaves: dict[str, Array]) -> dict[str, Array]:
+    return {name: jnp.isnan(leaf).any() for name, leaf in leaves.items()}

@@ -217,6 +217,34 @@ def test_nan_names_step_metric_and_last_good_checkpoint(tmp_path):
         assert float(good.model) == 2.0**-10
 
 
+def test_a_state_that_a_gradient_spoilt_is_not_kept(tmp_path):
+    """The metrics of the step are numbers still; a checkpoint falls between it and the first loss that is none."""
+
+    def step_fn(state, batch):
+        spoilt = jnp.where(state.step == 9, jnp.nan, 0.0)
+        state, metrics = linear_step(state, batch)
+        return state._replace(model=state.model + spoilt), metrics
+
+    with new_run("spoilt", {}, root=tmp_path) as run:
+        with pytest.raises(FloatingPointError, match=r"model of the state holds NaN after step 10: .*-00000005; try"):
+            fit(step_fn, scalar_state(), lambda step: jnp.float32(0), n_steps=20, run=run, checkpoint_every=5)
+        assert int(run.restore(scalar_state()).step) == 5
+
+
+def test_nan_in_a_gradient_alone_is_told(tmp_path):
+    """Of sqrt at 0 times 0: the loss is 0, its derivative is none."""
+
+    def loss_fn(model, batch, key):
+        return jnp.sqrt(jnp.maximum(model * batch, 0.0)), {}
+
+    step_fn, state = (
+        gradient_step(loss_fn, optax.sgd(0.0)),
+        start(jnp.float32(1), optax.sgd(0.0), key=jax.random.key(0)),
+    )
+    with pytest.raises(FloatingPointError, match="gradient_norm became nan at step 4"):
+        fit(step_fn, state, lambda step: jnp.where(step == 3, 0.0, 1.0), n_steps=6)
+
+
 class TwoNets(NamedTuple):
     generator: Any
     critic: Any

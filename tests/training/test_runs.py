@@ -3,6 +3,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from jaxvision.errors import InputError
-from jaxvision.training import Run, new_run, resumed_run
+from jaxvision.training import Run, checkpoints, new_run, resumed_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,3 +192,23 @@ def test_full_disk_while_logging():
     with pytest.raises(InputError, match="the disk is full"):
         run.log(0, {"loss": np.ones(3)})
     run.close()  # nothing is left to be written
+
+
+def test_a_read_only_disk_is_told_and_keeps_what_it_holds(mount):
+    disk = mount("size=1m")
+    with new_run("test", Config(), root=disk) as run:
+        saved = run.save(at(2))
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for attempt in (lambda: resumed_run("test", Config(), root=disk), lambda: new_run("test", Config(), root=disk)):
+        with pytest.raises(InputError, match=r"cannot write .*: the file system is read-only; choose a folder"):
+            attempt()
+    with pytest.raises(InputError, match=r"cannot write .*: the file system is read-only"):
+        run.save(at(3))
+    assert int(checkpoints.load(saved, at(0)).step) == 2
+
+
+def test_the_clock_does_not_say_which_checkpoint_is_newest(tmp_path):
+    with new_run("test", Config(), root=tmp_path) as run:
+        for step in (1, 2, 3):
+            os.utime(run.save(at(step)), (2e9 - step, 2e9 - step))
+        assert int(run.restore(at(0)).step) == 3
