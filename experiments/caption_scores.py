@@ -1,13 +1,13 @@
 """How good captions are: against what people say, against what people reach, and, for scenes, against the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from jaxvision.data.captions import CaptionedScenes
 from jaxvision.data.scenes import CLAIM_KINDS, judge
-from jaxvision.metrics.captions import evaluate
+from jaxvision.metrics.captions import distinct_n, document_frequency, evaluate, self_cider
 
 STATED = ("color", "shape", "count", "relation")  # the claims that the whole truth is measured by
 
@@ -32,6 +32,30 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Diversity:
+    """How different the captions of one picture are, on average over pictures.
+
+    Attributes:
+        captions: of each picture.
+        distinct_1: different words over all words.
+        distinct_2: different pairs of words over all words.
+        self_cider: see `jaxvision.metrics.captions.self_cider`; n-grams weigh what they do among the references.
+    """
+
+    captions: int
+    distinct_1: float
+    distinct_2: float
+    self_cider: float
+
+    def line(self) -> str:
+        """What a reader is told."""
+        return (
+            f"of {self.captions} captions a picture, distinct-1 {self.distinct_1:.3f}, "
+            f"distinct-2 {self.distinct_2:.3f}, self-CIDEr {self.self_cider:.3f}"
+        )
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores of a corpus.
 
@@ -40,12 +64,15 @@ class Scores:
         same_terms: the first decoder and a person, both against all references but that person's.
         truth: by decoder, for scenes; none for photographs.
         of_images: of the first decoder, one line for each picture.
+        diversity: of decoders that said several captions of each picture, and of as many by people; empty where none
+            did.
     """
 
     corpus: dict[str, dict[str, float]]
     same_terms: dict[str, dict[str, float]]
     truth: dict[str, Truth] | None
     of_images: tuple[str, ...]
+    diversity: dict[str, Diversity] = field(default_factory=dict[str, Diversity])
 
     def lines(self) -> list[str]:
         """What a reader is told."""
@@ -56,6 +83,7 @@ class Scores:
         if self.same_terms:
             both = ", ".join(f"{name} {v['cider_d']:.2f} and {v['bleu_4']:.3f}" for name, v in self.same_terms.items())
             said.append(f"CIDEr-D and BLEU-4 against one reference fewer: {both}")
+        said += [f"{name}: {diversity.line()}" for name, diversity in self.diversity.items()]
         for name, truth in (self.truth or {}).items():
             kinds = ", ".join(
                 f"{kind} {100 * truth.held[kind] / made:.1f} % of {made}" for kind, made in truth.made.items() if made
@@ -105,7 +133,48 @@ def scored(
         for cider, bleu in zip(images.cider_d, images.bleu_4, strict=True)
     )
     corpus = {name: evaluation.corpus._asdict() for name, evaluation in found.items()}
-    return Scores(corpus, same_terms, judged(said, scenes) if scenes else None, of_images)
+    truth = judged(said, scenes) if scenes else None
+    return Scores(corpus, same_terms, truth, of_images, diversities(said, references, tokenize))
+
+
+def diversities(
+    said: Mapping[str, Sequence[str]], references: Sequence[Sequence[str]], tokenize: Callable[[str], list[str]]
+) -> dict[str, Diversity]:
+    """How different the captions are that one decoder says of one picture.
+
+    Args:
+        said: a caption for each picture; "beam 2" is a second one of "beam".
+        references: what people say of each.
+        tokenize: a sentence to its words.
+
+    Returns:
+        Of each decoder that said two or more; then of people, the first so many captions of each picture, where there
+        are enough.
+
+    Example:
+        >>> said = {"beam": ["a cat", "dogs"], "beam 2": ["a cat", "two dogs"], "greedy": ["a cat", "dogs"]}
+        >>> found = diversities(said, [["a cat", "one cat"], ["two dogs", "dogs"]], str.split)
+        >>> {name: round(diversity.distinct_1, 2) for name, diversity in found.items()}
+        {'beam': 0.58, 'people, as many as beam': 0.71}
+    """
+    by_decoder: dict[str, list[Sequence[str]]] = {}
+    for name, captions in said.items():
+        by_decoder.setdefault(name.split(" ")[0], []).append(captions)
+    frequency = document_frequency([[tokenize(caption) for caption in of_image] for of_image in references])
+    found: dict[str, Diversity] = {}
+    for name, several in by_decoder.items():
+        groups = {name: list(zip(*several, strict=True))}
+        if all(len(of_image) >= len(several) for of_image in references):
+            groups[f"people, as many as {name}"] = [tuple(of_image[: len(several)]) for of_image in references]
+        for who, captions in groups.items() if len(several) > 1 else ():
+            words = [[tokenize(caption) for caption in of_image] for of_image in captions]
+            found[who] = Diversity(
+                len(several),
+                distinct_1=float(distinct_n(words, 1).mean()),
+                distinct_2=float(distinct_n(words, 2).mean()),
+                self_cider=float(self_cider(words, frequency).mean()),
+            )
+    return found
 
 
 def judged(said: Mapping[str, Sequence[str]], scenes: CaptionedScenes) -> dict[str, Truth]:
