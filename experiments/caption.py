@@ -87,6 +87,9 @@ class Config:
     dropout: float = 0.0
     """share of features and words that a captioner does not see, the same ones throughout a caption (Gal and
     Ghahramani, 2016)"""
+    guide_attention: float = 0.0
+    """of scenes, for a captioner that attends: weight of a loss that tells it in which cells the object is that a word
+    names (Liu et al., 2017); 0 leaves it to find out by itself"""
     ema_decay: float = 0.0
     """of an average of the weights, which is then looked at and exported; 0 is the last weights"""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -302,7 +305,12 @@ def load_data(settings: Any) -> Data:
     n_train = caption_training.BY_HEART if settings.overfit else settings.n_train
     if settings.dataset == "scenes":
         data = caption_data.scenes(
-            n_train, settings.n_held_out, settings.max_length, grid=settings.model != "plain", hard=settings.hard
+            n_train,
+            settings.n_held_out,
+            settings.max_length,
+            grid=settings.model != "plain",
+            hard=settings.hard,
+            named=settings.guide_attention > 0,
         )
     elif settings.dataset == "cs231n":
         load_encoder("course", grid=settings.model != "plain")  # refuses a grid before anything is read
@@ -369,6 +377,12 @@ def check_training(settings: Any) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least 0 and below 1, got {value}")
     if not 0 <= settings.scheduled_sampling <= 1:
         raise InputError(f"--scheduled-sampling must lie between 0 and 1, got {settings.scheduled_sampling}")
+    require_number(settings, "guide_attention", at_least=0)
+    if settings.guide_attention and (settings.dataset != "scenes" or settings.model == "plain" or settings.overfit):
+        raise InputError(
+            "--guide-attention is of --dataset scenes, whose objects' places are known, with a --model that attends, "
+            "and without --overfit: leave it out otherwise"
+        )
     require_number(settings, "accumulate", above=0)
     if settings.self_critical < 0:
         raise InputError(f"--self-critical must be a number of steps, 0 or more, got {settings.self_critical}")

@@ -1,12 +1,13 @@
 """What a captioner is trained on: features, captions as ids, and the references of held-out pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from experiments.caption_pointing import Named, named_in
 from experiments.encoders import Encoder, apply, encode, load_encoder
 from jaxvision.captioning import Vocabulary
 from jaxvision.data import resize_image
@@ -34,6 +35,7 @@ class Split:
         pictures: `(K,)` the row of `features` that a caption is about.
         references: `(M,)` what people say of each picture.
         image: `row -> (h, w, 3)` RGB in [0, 1], for a figure; None where there are only features.
+        named: of scenes, where the things are that the captions name; None where nobody asked.
     """
 
     features: Float[np.ndarray, "m *d"]
@@ -41,6 +43,7 @@ class Split:
     pictures: Int[np.ndarray, " k"]
     references: tuple[tuple[str, ...], ...]
     image: Callable[[int], Float[np.ndarray, "h w 3"]] | None
+    named: Named | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,9 @@ class Data:
     note: str
 
 
-def scenes(n_train: int, n_held_out: int, max_length: int, *, grid: bool = False, hard: bool = False) -> Data:
+def scenes(
+    n_train: int, n_held_out: int, max_length: int, *, grid: bool = False, hard: bool = False, named: bool = False
+) -> Data:
     """Procedural scenes, 64 px, five captions each; features by SceneNet.
 
     Args:
@@ -75,6 +80,7 @@ def scenes(n_train: int, n_held_out: int, max_length: int, *, grid: bool = False
         max_length: T, with START and END.
         grid: features are SceneNet's cells, for a captioner that attends.
         hard: four objects that cover parts of one another.
+        named: also where the things are that the captions to learn from name, in the cells of the grid.
     """
     encoder = load_encoder("scenes", grid=grid)
     vocabulary = Vocabulary.build([[word] for word in CAPTION_WORDS])
@@ -83,6 +89,10 @@ def scenes(n_train: int, n_held_out: int, max_length: int, *, grid: bool = False
         _split(encode(encoder, source.images), source.captions, str.split, vocabulary, max_length, _of_scenes(source))
         for source in (train, held_out)
     ]
+    if named:
+        assert encoder.side is not None
+        where = named_in(train.captions, train, encoder.side, max_length - 1)
+        splits[0] = replace(splits[0], named=where)
     kind = "hard" if hard else "procedural"
     note = (
         f"{n_train:,} {kind} scenes (split `train`) with five captions each; judged on {n_held_out:,} of the split "

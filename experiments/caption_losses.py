@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from experiments import optimizers
 from experiments.caption_data import Split
+from experiments.caption_pointing import Named
 from jaxvision.captioning import (
     NULL,
     CaptionModel,
@@ -21,6 +22,7 @@ from jaxvision.captioning import (
     cider_reward,
     drop_features,
     drop_words,
+    misplaced_attention,
     scheduled_sampling,
     self_critical_loss,
 )
@@ -35,11 +37,13 @@ LossFn = Callable[[Any, Any, Key[Array, ""]], tuple[Array, dict[str, Array]]]
 
 
 class Written(NamedTuple):
-    """A batch of captions: features `(N, ...)`, tokens `(N, T)`, and which share of the steps is behind."""
+    """A batch of captions: features `(N, ...)`, tokens `(N, T)`, which share of the steps is behind, and the cells
+    `(N, T - 1, L)` that the thing is in which a word names, where attention is guided."""
 
     features: Array
     tokens: Array
     done: Array
+    where: Array | None = None
 
 
 class Judged(NamedTuple):
@@ -73,10 +77,10 @@ def cross_entropy(config: Any) -> LossFn:
     """The loss of captions that people wrote: `(model, Written, key) -> (loss, metrics)`.
 
     Args:
-        config: `label_smoothing`, `scheduled_sampling`, `dropout` and `precision` are read.
+        config: `label_smoothing`, `scheduled_sampling`, `dropout`, `precision` and `guide_attention` are read.
     """
 
-    def loss_fn(model: CaptionModel, batch: Written, key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
+    def loss_fn(model: Any, batch: Written, key: Key[Array, ""]) -> tuple[Array, dict[str, Array]]:
         of_features, of_words, of_draws = jax.random.split(key, 3)
         computed = InBfloat16(model) if config.precision == "bfloat16" else model
         features, tokens, read = batch.features, batch.tokens, batch.tokens
@@ -87,9 +91,14 @@ def cross_entropy(config: Any) -> LossFn:
             read = scheduled_sampling(computed.step, computed.start(features), read, of_draws, rate)
         if config.dropout:
             read = drop_words(read, of_words, config.dropout)
-        loss = caption_loss(computed, features, tokens, label_smoothing=config.label_smoothing, read=read)
         n_words = jnp.mean(jnp.sum(tokens[:, 1:] != NULL, axis=1).astype(jnp.float32))
-        return loss, {"per_word": loss / n_words}
+        if batch.where is None:
+            loss = caption_loss(computed, features, tokens, label_smoothing=config.label_smoothing, read=read)
+            return loss, {"per_word": loss / n_words}
+        logits, maps = computed.attend(features, read[:, :-1])
+        loss = caption_loss(lambda *_: logits, features, tokens, label_smoothing=config.label_smoothing)
+        misplaced = jnp.mean(misplaced_attention(maps, batch.where))
+        return loss + config.guide_attention * misplaced, {"per_word": loss / n_words, "misplaced": misplaced}
 
     return loss_fn
 
@@ -124,12 +133,23 @@ def written(features: Any, split: Split, key: Key[Array, ""], *, batch_size: int
         n_steps: batches in all.
     """
 
-    def batch(features: Array, tokens: Array, pictures: Array, key: Key[Array, ""], step: Int[Array, ""]) -> Written:
+    def batch(
+        features: Array,
+        tokens: Array,
+        pictures: Array,
+        named: Named | None,
+        key: Key[Array, ""],
+        step: Int[Array, ""],
+    ) -> Written:
         rows = shuffled(key, step, batch_size=batch_size, n_examples=tokens.shape[0])
-        done = step.astype(jnp.float32) / n_steps
-        return Written(features[pictures[rows]].astype(jnp.float32), tokens[rows], done)
+        done, of_rows, where = step.astype(jnp.float32) / n_steps, pictures[rows], None
+        if named is not None:
+            things = named.objects[rows].astype(jnp.int32)[:, :, None]  # (N, T - 1, 1)
+            where = jnp.take_along_axis(named.cells[of_rows], jnp.maximum(things, 0), axis=1) & (things >= 0)
+        return Written(features[of_rows].astype(jnp.float32), tokens[rows], done, where)
 
-    return Partial(batch, *map(jnp.asarray, (features, split.tokens, split.pictures)), key)
+    of_all = jax.tree.map(jnp.asarray, (features, split.tokens, split.pictures, split.named))
+    return Partial(batch, *of_all, key)
 
 
 def judged(features: Any, split: Split, key: Key[Array, ""], *, batch_size: int) -> Any:

@@ -34,8 +34,12 @@ from jaxvision.files import atomic_write
 from jaxvision.metrics.captions import evaluate
 from jaxvision.training import Run, new_run
 
-NAMES = ("plain", "plain, objects", "attention", "top_down", "transformer")
+GUIDED = ", guided"
+ATTENTIVE = ("attention", "top_down", "transformer")
+NAMES = ("plain", "plain, objects", *ATTENTIVE, *(name + GUIDED for name in ATTENTIVE))
+POINTING = ("shape_words", "color_words", "shape_boxes", "color_boxes")
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided, by the number of seeds
+SHARED = ("n_train", "n_held_out", "steps", "batch_size", "learning_rate", "hidden_size", "embed_size")
 ROUNDS = 15  # of timing
 
 
@@ -44,7 +48,8 @@ class Config:
     """The settings of the comparison."""
 
     models: tuple[str, ...] = NAMES
-    """which of plain, "plain, objects", attention, top_down, transformer; the first is what others are held against"""
+    """which of plain, "plain, objects", attention, top_down, transformer, "attention, guided", "top_down, guided",
+    "transformer, guided"; the first is what others are held against"""
     seeds: int = 3
     """trainings of each, with seeds 0, 1, ...; 2 to 5"""
     n_train: int = 3000
@@ -61,6 +66,8 @@ class Config:
     """of states, of a transformer between the two weights that end a layer"""
     embed_size: int = 64
     """of a word's vector, of attention's keys, of a transformer's rows"""
+    guide_attention: float = 1.0
+    """of those that are guided: weight of the loss that tells them where the named object is"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/caption_models-NNN"""
 
@@ -82,6 +89,10 @@ class Trial(NamedTuple):
     """pointing game; none of a captioner that does not attend"""
     color_words: float | None
     chance: float | None
+    shape_boxes: float | None
+    """pointing game, on the box around the object"""
+    color_boxes: float | None
+    chance_boxes: float | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def main(config: Config) -> Result:
     Raises:
         InputError: if settings are out of range or files cannot be read or written.
     """
-    for name in ("n_train", "n_held_out", "steps", "batch_size", "learning_rate", "hidden_size", "embed_size"):
+    for name in (*SHARED, "guide_attention"):
         require_number(config, name, above=0)
     if config.seeds not in T_95:
         raise InputError(f"--seeds must be 2 to 5, for an interval, got {config.seeds}")
@@ -130,8 +141,8 @@ def rows(trials: Sequence[Trial], seconds: dict[str, float]) -> str:
     of = {name: [trial for trial in trials if trial.model == name] for name in names}
     lines = [
         "| captioner | parameters | claims true, % | more than the first, % | captions true, % | CIDEr-D "
-        "| on the shape named, % | on the colour named, % | step |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| on the shape named, % | on the colour named, % | in the shape's box, % | in the colour's box, % | step |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in names:
         more = [100 * (a.claims - b.claims) for a, b in zip(of[name], of[names[0]], strict=True)]
@@ -142,7 +153,7 @@ def rows(trials: Sequence[Trial], seconds: dict[str, float]) -> str:
             "" if name == names[0] else _interval(more),
             _interval([100 * trial.captions for trial in of[name]]),
             _interval([trial.cider_d for trial in of[name]], digits=2),
-            *(_shares(of[name], which) for which in ("shape_words", "color_words")),
+            *(_shares(of[name], which) for which in POINTING),
             f"{seconds[name] / seconds[names[0]]:.2f}",
         ]
         lines.append(f"| {' | '.join(values)} |")
@@ -162,23 +173,33 @@ def _shares(trials: Sequence[Trial], which: str) -> str:
 def _seen(names: Sequence[str], config: Config) -> dict[str, Data]:
     """The data as each captioner sees it."""
     sizes = (config.n_train, config.n_held_out, caption.MAX_LENGTH["scenes"])
-    cells = caption_data.scenes(*sizes, grid=True, hard=True)
+    guided = caption_data.scenes(*sizes, grid=True, hard=True, named=any(name.endswith(GUIDED) for name in names))
+    cells = dataclasses.replace(guided, train=dataclasses.replace(guided.train, named=None))
     train, held_out = (
         dataclasses.replace(split, features=split.features.mean(axis=1, dtype=np.float32))
         for split in (cells.train, cells.held_out)
     )
-    seen = dict.fromkeys(names, cells) | {"plain": dataclasses.replace(cells, train=train, held_out=held_out)}
+    seen = {name: guided if name.endswith(GUIDED) else cells for name in names}
+    seen["plain"] = dataclasses.replace(cells, train=train, held_out=held_out)
     if "plain, objects" in names:
         seen["plain, objects"] = caption_data.scenes(*sizes, hard=True)
     return {name: seen[name] for name in names}
 
 
 def _settings(name: str, seed: int, config: Config, run_dir: Path | None) -> Any:
-    shared = ("n_train", "n_held_out", "steps", "batch_size", "learning_rate", "hidden_size", "embed_size")
-    model: Any = "plain" if name.startswith("plain") else name
-    few = {field: getattr(config, field) for field in shared}
+    model: Any = name.split(",")[0]
+    weight = config.guide_attention if name.endswith(GUIDED) else 0.0
+    few = {field: getattr(config, field) for field in SHARED}
     return caption.resolved(
-        caption.Config(model=model, seed=seed, hard=True, run_dir=run_dir, checkpoint_every=config.steps, **few)
+        caption.Config(
+            model=model,
+            seed=seed,
+            hard=True,
+            guide_attention=weight,
+            run_dir=run_dir,
+            checkpoint_every=config.steps,
+            **few,
+        )
     )
 
 
@@ -190,9 +211,10 @@ def _trial(name: str, seed: int, data: Data, config: Config, run: Run) -> Trial:
     assert scenes is not None
     said = captioner.captions(shown.features, "greedy")
     truth = judged({"greedy": said}, scenes)["greedy"]
-    points = None
+    points, boxes = None, None
     if shown.features.ndim == 3:
-        points = pointing_game(said, captioner.maps(shown.features, said), scenes, GRID)
+        maps = captioner.maps(shown.features, said)
+        points, boxes = (pointing_game(said, maps, scenes, GRID, boxes=of_boxes) for of_boxes in (False, True))
     return Trial(
         model=name,
         seed=seed,
@@ -204,6 +226,9 @@ def _trial(name: str, seed: int, data: Data, config: Config, run: Run) -> Trial:
         shape_words=points["shape"].hits if points else None,
         color_words=points["color"].hits if points else None,
         chance=points["shape"].chance if points else None,
+        shape_boxes=boxes["shape"].hits if boxes else None,
+        color_boxes=boxes["color"].hits if boxes else None,
+        chance_boxes=boxes["shape"].chance if boxes else None,
     )
 
 

@@ -16,6 +16,7 @@ from jaxvision.captioning.beam import BeamDecoded, LengthPenalty, beam_search, g
 from jaxvision.captioning.captioner import Captioner, caption_loss, captioner
 from jaxvision.captioning.decoding import NEVER_CHOSEN, Decoded, greedy, log_prob
 from jaxvision.captioning.dropout import drop_features, drop_words
+from jaxvision.captioning.guided import misplaced_attention
 from jaxvision.captioning.losses import temporal_softmax_loss
 from jaxvision.captioning.made_steps import ensemble, with_min_length, without_repeats
 from jaxvision.captioning.precision import InBfloat16
@@ -67,6 +68,7 @@ __all__ = [
     "gnmt_length_penalty",
     "greedy",
     "log_prob",
+    "misplaced_attention",
     "policy_gradient_loss",
     "sample",
     "scheduled_sampling",

@@ -34,6 +34,13 @@ class InBfloat16(NamedTuple):
         """As of the model; float32."""
         return _rounded(self.model)(_rounded(features), tokens).astype(jnp.float32)
 
+    def attend(
+        self, features: Float[Array, "n l d"], tokens: Int[Array, "n t"]
+    ) -> tuple[Float[Array, "n t v"], Float[Array, "n t l"]]:
+        """As of a model that attends; float32."""
+        logits, maps = _rounded(self.model).attend(_rounded(features), tokens)
+        return logits.astype(jnp.float32), maps.astype(jnp.float32)
+
     def start(self, features: Float[Array, "n *d"]) -> Any:
         """As of the model; bfloat16."""
         return _rounded(self.model).start(_rounded(features))

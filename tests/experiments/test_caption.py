@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import caption, caption_data, encoders, runs
+from experiments import caption, caption_data, caption_losses, encoders, runs
 from experiments.caption_data import Data, Split
-from experiments.caption_pointing import pointing_game
+from experiments.caption_pointing import named_in, naming_words, pointing_game
 from experiments.caption_scores import judged, scored
 from experiments.captioner_files import TrainedCaptioner, load_captioner, rounded, save_captioner
 from experiments.captioners import OfRawCells, new_captioner, with_scaled_input
 from experiments.encoders import Encoder
 from jaxvision import weights
 from jaxvision.backbones import scenenet, state_dict
-from jaxvision.captioning import Vocabulary, captioner
+from jaxvision.captioning import Vocabulary, attention_captioner, captioner
 from jaxvision.data.captions import captioned_scenes
 from jaxvision.data.scenes import CAPTION_WORDS, N_SCORES, SHAPES, render_scene
 from jaxvision.errors import InputError
@@ -56,6 +56,11 @@ def settings(run_dir, **changes):
     few = {"steps": 60, "batch_size": 16, "hidden_size": 16, "embed_size": 8, "learning_rate": 2e-2}
     few |= {"max_length": 6, "checkpoint_every": 30, "num_beams": 2, "run_dir": run_dir}
     return caption.Config(**(few | changes))
+
+
+@pytest.fixture(scope="module")
+def forty():
+    return captioned_scenes("test", 40)
 
 
 def test_it_learns_and_says_so(easy_data, tmp_path, capsys):
@@ -257,6 +262,61 @@ def test_the_pointing_game_by_hand():
     assert pointing_game(captions, wrong, scenes, 8)["shape"].hits == 0
 
 
+def test_the_box_of_a_ring_has_its_middle(forty):
+    """One large ring: its middle cell shows none of it, and is in its box; so are more cells by chance."""
+    cells, index, middle = named_in(forty.captions, forty, 8, 1).cells, -1, -1
+    for i in range(len(forty)):
+        scene = forty.scene(i)
+        rings = np.flatnonzero(scene.shape[: scene.n_objects] == SHAPES.index("ring"))
+        x, y = (8 * scene.center[rings[0]]).astype(int) if len(rings) == 1 else (0, 0)
+        if len(rings) == 1 and not cells[i, rings[0], 8 * y + x]:
+            index, middle = i, 8 * y + x
+    assert index >= 0
+    maps, captions = np.zeros((len(forty), 1, 64)), ["a"] * len(forty)
+    maps[index, 0, middle], captions[index] = 1, "ring"
+    games = [pointing_game(captions, maps, forty, 8, boxes=boxes)["shape"] for boxes in (False, True)]
+    assert [game.hits for game in games] == [0, 1]
+    assert games[0].chance < games[1].chance < 0.7
+
+
+def test_words_that_name_one_object_are_found(forty):
+    """Of every caption the objects of its words, as `naming_words` has them; a batch has their cells."""
+    named = named_in(forty.captions, forty, 8, 6)
+    assert named.objects.shape == (5 * len(forty), 6)
+    for number in range(5):
+        captions = [of_scene[number] for of_scene in forty.captions]
+        expected = np.full((len(forty), 6), -1)
+        for index, place, _, thing in naming_words(captions, forty):
+            if place < 6:
+                expected[index, place] = thing
+        np.testing.assert_array_equal(named.objects[number::5], expected)
+    assert (named.objects >= 0).sum() > 10
+
+    pictures = np.repeat(np.arange(len(forty), dtype=np.int32), 5)
+    tokens = np.ones((len(pictures), 7), np.int32)
+    tokens[:, 1] = np.arange(len(pictures))  # to know the rows again
+    features = np.zeros((len(forty), 64, 3), np.float16)
+    split = caption_data.Split(features, tokens, pictures, forty.captions, None, named)
+    batch = caption_losses.written(features, split, jax.random.key(0), batch_size=9, n_steps=4)(jnp.int32(1))
+    for row, where in zip(np.asarray(batch.tokens[:, 1]), np.asarray(batch.where), strict=True):
+        for thing, cells in zip(named.objects[row], where, strict=True):
+            np.testing.assert_array_equal(cells, named.cells[pictures[row], thing] & (thing >= 0))
+
+
+def test_guided_attention_is_a_second_loss():
+    model = attention_captioner(jax.random.key(0), feature_size=4, vocabulary_size=9, embed_size=3, hidden_size=5)
+    features, tokens = jax.random.normal(jax.random.key(1), (2, 7, 4)), jnp.array([[1, 5, 6, 2], [1, 7, 2, 0]])
+    where = jnp.arange(7)[None, None] == jnp.array([[3, -1, -1], [5, -1, -1]])[:, :, None]
+    config = caption.resolved(caption.Config(model="attention", guide_attention=0.5))
+    batch = caption_losses.Written(features, tokens, jnp.float32(0), where)
+    loss, metrics = caption_losses.cross_entropy(config)(model, batch, jax.random.key(2))
+    alone, _ = caption_losses.cross_entropy(config)(model, batch._replace(where=None), jax.random.key(2))
+    maps = model.attend(features, tokens[:, :-1])[1]
+    expected = -np.log(maps[0, 0, 3]) - np.log(maps[1, 0, 5])
+    np.testing.assert_allclose(metrics["misplaced"], expected / 2, rtol=1e-5)
+    np.testing.assert_allclose(loss, alone + 0.5 * expected / 2, rtol=1e-5)
+
+
 def test_an_attentive_captioner_learns_from_raw_cells(tmp_path, monkeypatch):
     """Which of four cells holds the answer changes from picture to picture; the others are noise."""
 
@@ -327,6 +387,12 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
         ),
         (("--model", "transformer", "--num-heads", "5"), "--num-heads must divide --embed-size 128, got 5"),
         (("--hard", "--dataset", "coco"), "--hard is of --dataset scenes: leave it out with photographs"),
+        (
+            ("--guide-attention", "1"),
+            "--guide-attention is of --dataset scenes, whose objects' places are known, with a --model that attends, "
+            "and without --overfit: leave it out otherwise",
+        ),
+        (("--guide-attention", "-1"), "--guide-attention must be at least 0, got -1.0"),
         (("--dropout", "1"), "--dropout must be at least 0 and below 1, got 1.0"),
         (("--self-critical", "-1"), "--self-critical must be a number of steps, 0 or more, got -1"),
         (("--scheduled-sampling", "2"), "--scheduled-sampling must lie between 0 and 1, got 2.0"),
