@@ -77,3 +77,23 @@ def test_more_words_than_the_length_holds_with_an_end():
     found = beam_search(STEP, begin(1), num_beams=2, max_length=3, force_words_ids=(4, 5, 8))
     assert sorted(found.tokens[0, 0].tolist()) == [4, 5, 8]
     assert not found.finished.any()
+
+
+def test_a_row_does_not_depend_on_its_neighbours(tiny, words):
+    options = words | {"num_beams": 2, "force_words_ids": (3,), "max_length": 6}
+    together = beam_search(tiny.step, tiny.begin(STATES), **options)
+    alone = beam_search(tiny.step, tiny.begin(STATES[5:6]), **options)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[5:6], b), together, alone)
+
+
+def test_the_loop_is_left_when_nothing_can_change(words):
+    """A later step would give NaN."""
+
+    def step(carry, tokens):
+        logits = jnp.where(jnp.arange(4) == 1, jnp.where(carry > 1, 50.0, -5.0), 0.0)  # END at the third position
+        return carry + 1, jnp.where(carry > 4, jnp.nan, logits)
+
+    options = words | {"num_beams": 2, "force_words_ids": (3,), "max_length": 30}
+    found = beam_search(step, jnp.zeros((2, 1)), **options)
+    assert np.isfinite(found.log_probs).all()
+    assert found.finished.all()
