@@ -185,6 +185,9 @@ def _write(folder: Path, state: Any) -> None:
     leaves = _named(jax.tree.map(jnp.asarray, state))
     # Orbax knows no typed keys, and refuses arrays of size zero, of which the description says all.
     arrays = {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
+    # Where tensorstore finds the disk full in mid-write, its threads print tracebacks that nobody can catch.
+    if sum(array.nbytes for array in arrays.values()) > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     with _quiet():
         try:
             if arrays:
