@@ -15,7 +15,7 @@ ROOMS = {
     "Caption": ("caption", "train_encoder"),
     "Generate": ("gan",),
     "Classify": ("train_classifier",),
-    "Measure": ("caption_models", "caption_rewards", "benchmark", "benchmark_growth", "benchmark_feeding"),
+    "Measure": ("caption_models", "caption_rewards", "benchmark", "benchmark_growth", "benchmark_feeding", "faults"),
 }
 
 UNITS = {"s": "s", "m": "min", "h": "h"}

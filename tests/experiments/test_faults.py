@@ -1,0 +1,53 @@
+"""Trainings that are broken on purpose: the table, the bits that are compared, and a few faults from end to end."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import fault_kinds, fault_runs
+from experiments.faults import NOT_A_NUMBER, Config, Event, main, table
+from jaxvision.training import Run, checkpoints
+
+
+def event(fault, *, kept=True, lost=3, beyond=0, seconds=2.0):
+    return Event("gan", fault, kept, 40, lost, beyond, seconds)
+
+
+def test_a_line_for_each_fault_that_happened():
+    first, *_, last = fault_kinds.FAULTS
+    events = [
+        event(last, lost=None, beyond=None, seconds=None),
+        event(first),
+        event(first, kept=False, lost=25, beyond=5, seconds=4.0),
+        event(first, seconds=2.5),
+        event(NOT_A_NUMBER, lost=None, beyond=None, seconds=None),
+    ]
+    _, *lines = table(events)
+    assert lines == [
+        (first, "3", "2", "25", "5", "2.5", "4.0"),
+        (last, "1", "1", "", "", "", ""),
+        (NOT_A_NUMBER, "1", "1", "", "", "", ""),
+    ]
+
+
+@pytest.mark.parametrize("what", ["array", "metric", "name", "nothing"])
+def test_the_digest_sees_every_bit(tmp_path, what):
+    def left(folder, changed):
+        (tmp_path / folder).mkdir()
+        weights = jnp.asarray([1.0, np.nextafter(np.float32(2), np.float32(3)) if changed == "array" else 2.0])
+        with Run(tmp_path / folder) as run:
+            run.log(0, {"loss": np.asarray([1.0 + (1e-15 if changed == "metric" else 0)])})
+            checkpoints.save(run.path / "checkpoints", {"v" if changed == "name" else "w": weights}, step=1)
+        return fault_runs.digest(tmp_path / folder)
+
+    assert (left("a", "nothing") == left("b", what)) == (what == "nothing")
+
+
+@pytest.mark.slow
+def test_a_few_faults_lose_nothing(tmp_path):
+    result = main(Config(quick=True, kills=1, run_dir=tmp_path / "run"))
+    assert len(result.events) == 5
+    assert all(event.as_promised for event in result.events), result.events
+    assert not any(event.beyond for event in result.events)
+    assert result.trainings == result.same_bits >= 1
+    assert "kill -9" in (tmp_path / "run" / "faults.md").read_text()
