@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,14 @@ if importlib.util.find_spec("torch") is None:
     collect_ignore_glob = ["experiments/peers*.py", "tests/backbones/networks_in_torch.py"]
 
 
+BEGUN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """A run that must end in time says so, and names what it left out."""
+    parser.addoption("--minutes", type=float, help="skip the tests that have not begun after so many minutes")
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that looks into the reader's home is marked `data`."""
@@ -32,7 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)  # before any fixture compiles
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Small programs are waited for while they compile: only the longer tests have LLVM optimise, as a user has it."""
-    longer = {"slow", "peers", "data"} & {mark.name for mark in item.iter_markers()}
+    minutes = item.config.getoption("minutes")
+    if minutes is not None and time.monotonic() - BEGUN > 60 * minutes:
+        pytest.skip(f"not begun within {minutes:g} minutes")
+    longer = {"slow", "data"} & {mark.name for mark in item.iter_markers()}
     jax.config.update("jax_disable_most_optimizations", not longer)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(not longer).lower()  # of the processes that a test begins, too
 

@@ -95,7 +95,7 @@ def test_kernel_shap_is_captums_on_the_same_coalitions(subject):
 
     classifier, net, images, labels = subject
     segments = patches(*images.shape[1:3], images.shape[1] // 4)
-    drawn = jnp.stack([coalition(example_keys(KEY, N), k, 16) for k in range(N_SAMPLES)], axis=1)
+    drawn = jax.vmap(lambda k: coalition(example_keys(KEY, N), k, 16), out_axes=1)(jnp.arange(N_SAMPLES))
     ours = kernel_shap(classifier, images, labels, segments, key=KEY, n_samples=N_SAMPLES, baseline=0.5).values
     for i in range(N):
         method = KernelShap(net)
@@ -122,7 +122,7 @@ def test_lime_is_captums_on_the_same_samples(subject):
 
     classifier, net, images, labels = subject
     segments = patches(*images.shape[1:3], images.shape[1] // 4)
-    drawn = jnp.stack([coin_flips(example_keys(KEY, N), k, 16) for k in range(N_SAMPLES)], axis=1)
+    drawn = jax.vmap(lambda k: coin_flips(example_keys(KEY, N), k, 16), out_axes=1)(jnp.arange(N_SAMPLES))
     settings = {"n_samples": N_SAMPLES, "baseline": 0.5, "score": target_logit}
     ours = lime(classifier, images, labels, segments, key=KEY, **settings).values
     for i in range(N):
@@ -146,10 +146,8 @@ def test_expected_gradients_are_captums_from_the_same_baselines_at_the_same_poin
     classifier, net, images, labels = subject
     baselines = np.random.default_rng(1).uniform(size=(5, *images.shape[1:])).astype(np.float32)
     ours = expected_gradients(classifier, images, labels, baselines, key=KEY, n_samples=N_SAMPLES)
-    drawn = [draw(example_keys(KEY, N), k, len(baselines), jnp.float32) for k in range(N_SAMPLES)]
-    chosen, alphas = (
-        np.stack([np.asarray(x) for x in of_each], axis=1).ravel() for of_each in zip(*drawn, strict=True)
-    )
+    every = jax.vmap(lambda k: draw(example_keys(KEY, N), k, len(baselines), jnp.float32), out_axes=1)
+    chosen, alphas = (np.asarray(x).ravel() for x in every(jnp.arange(N_SAMPLES)))
     monkeypatch.setattr(np.random, "choice", lambda n, size: chosen.reshape(size))
     monkeypatch.setattr(np.random, "uniform", lambda low, high, size: alphas.reshape(size))
     theirs = GradientShap(net).attribute(
