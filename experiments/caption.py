@@ -3,8 +3,9 @@
 The features of an image begin the state of a recurrent cell, which says one word after the other (Vinyals et al.,
 "Show and tell", 2015, https://arxiv.org/abs/1411.4555, and CS231n's assignment 3, where the image is the first state).
 Captions are decoded greedily, by beam search and by sampling, scored by BLEU, ROUGE-L and CIDEr-D, and, for the
-procedural scenes, judged claim by claim: is what the caption says true? With `--model attention`, `top_down` or
-`transformer` the captioner looks at a grid of cells before each word, and captions_attention.png shows where.
+procedural scenes, judged claim by claim: is what the caption says true? With `--model attention`, `adaptive`,
+`top_down` or `transformer` the captioner looks at a grid of cells before each word, and captions_attention.png shows
+where.
 
 Without flags it trains the scenes captioner that comes with this project (its card: checkpoints/captioner_scenes.md),
 13 minutes on one core.
@@ -55,9 +56,10 @@ class Config:
     dataset: Literal["scenes", "coco", "coco_mini", "cs231n"] = "scenes"
     """what to learn; scenes need no files, the others are read below JAXVISION_HOME (coco, coco_mini: official layout;
     cs231n: the course's coco_captioning pack)"""
-    model: Literal["plain", "attention", "top_down", "transformer"] = "plain"
-    """the captioner: plain sees one row of features for each image; attention (Xu et al., 2015), top_down (Anderson et
-    al., 2018) and transformer (Vaswani et al., 2017) look at a grid of cells before each word"""
+    model: Literal["plain", "attention", "adaptive", "top_down", "transformer"] = "plain"
+    """the captioner: plain sees one row of features for each image; attention (Xu et al., 2015), adaptive (Lu et al.,
+    2017), top_down (Anderson et al., 2018) and transformer (Vaswani et al., 2017) look at a grid of cells before each
+    word"""
     cell: Literal["rnn", "lstm", "gru"] = "lstm"
     """the recurrent cell of a plain captioner"""
     overfit: bool = False

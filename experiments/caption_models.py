@@ -35,7 +35,7 @@ from jaxvision.metrics.captions import evaluate
 from jaxvision.training import Run, new_run
 
 GUIDED = ", guided"
-ATTENTIVE = ("attention", "top_down", "transformer")
+ATTENTIVE = ("attention", "adaptive", "top_down", "transformer")
 NAMES = ("plain", "plain, objects", *ATTENTIVE, *(name + GUIDED for name in ATTENTIVE))
 POINTING = ("shape_words", "color_words", "shape_boxes", "color_boxes")
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's t, two-sided, by the number of seeds
@@ -48,8 +48,8 @@ class Config:
     """The settings of the comparison."""
 
     models: tuple[str, ...] = NAMES
-    """which of plain, "plain, objects", attention, top_down, transformer, "attention, guided", "top_down, guided",
-    "transformer, guided"; the first is what others are held against"""
+    """which of plain, "plain, objects", attention, adaptive, top_down, transformer, and "NAME, guided" of the last four
+    with guided attention; the first is what the others are held against"""
     seeds: int = 3
     """trainings of each, with seeds 0, 1, ...; 2 to 5"""
     n_train: int = 3000

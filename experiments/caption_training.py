@@ -124,8 +124,8 @@ def _kind(settings: Any) -> str:
         return f"{settings.cell}, {settings.hidden_size} states"
     if settings.model == "transformer":
         return f"Transformer decoder, {settings.num_layers} layers of size {settings.embed_size}"
-    kind = "soft attention" if settings.model == "attention" else "top-down attention"
-    return f"{kind}, {settings.hidden_size} states"
+    kind = {"attention": "soft", "adaptive": "adaptive", "top_down": "top-down"}[settings.model]
+    return f"{kind} attention, {settings.hidden_size} states"
 
 
 def _trained(

@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from jaxvision.captioning import (
+    AdaptiveCaptioner,
     AttentionCaptioner,
     Captioner,
     TransformerCaptioner,
+    adaptive_captioner,
     attention_captioner,
     captioner,
     top_down_captioner,
@@ -19,6 +21,7 @@ from jaxvision.captioning import (
 )
 
 ATTENTIVE: dict[str, Callable[..., Any]] = {
+    "adaptive": adaptive_captioner,
     "attention": attention_captioner,
     "top_down": top_down_captioner,
     "transformer": transformer_captioner,
@@ -62,7 +65,7 @@ class OfRawCells(NamedTuple):
 
 
 def sizes_of(settings: Any, feature_size: int, vocabulary_size: int) -> dict[str, int]:
-    """The arguments of the captioner of `settings.model`; for "attention", "top_down" or "transformer".
+    """The arguments of the captioner of `settings.model`; for those of `ATTENTIVE`.
 
     Args:
         settings: the resolved settings of `experiments.caption`.
@@ -158,6 +161,9 @@ def built_by(model: Any) -> tuple[str, dict[str, int]]:
     if isinstance(model, AttentionCaptioner):
         (feature_size, attention_size), hidden_size = model.attention.W_cells.shape, model.W_h.shape[0]
         name = "attention"
+    elif isinstance(model, AdaptiveCaptioner):
+        feature_size, (hidden_size, attention_size) = model.W_cells.shape[0], model.W_keys.shape
+        name = "adaptive"
     else:
         (feature_size, attention_size), hidden_size = model.W_cells.shape, model.W_state.shape[0]
         name = "top_down"

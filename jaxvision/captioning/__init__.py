@@ -4,6 +4,7 @@ A decoder takes any function `step(carry, tokens (N,)) -> (carry, logits (N, V))
 does self-critical training, which learns from rewards of what was said.
 """
 
+from jaxvision.captioning.adaptive import AdaptiveCaptioner, AdaptiveCarry, adaptive_captioner
 from jaxvision.captioning.attention import (
     AttentionCaptioner,
     AttentionCarry,
@@ -36,6 +37,8 @@ __all__ = [
     "NULL",
     "START",
     "UNK",
+    "AdaptiveCaptioner",
+    "AdaptiveCarry",
     "Attempts",
     "AttentionCaptioner",
     "AttentionCarry",
@@ -53,6 +56,7 @@ __all__ = [
     "TransformerCaptioner",
     "TransformerCarry",
     "Vocabulary",
+    "adaptive_captioner",
     "attempt",
     "attention_captioner",
     "attention_loss",

@@ -211,7 +211,7 @@ def untaught_attentive():
     return one
 
 
-@pytest.mark.parametrize("name", ["attention", "top_down", "transformer"])
+@pytest.mark.parametrize("name", ["attention", "adaptive", "top_down", "transformer"])
 def test_files_of_attentive_captioners_keep_everything(untaught_attentive, tmp_path, name):
     before = rounded(untaught_attentive(name))
     save_captioner(tmp_path / "a.safetensors", before)

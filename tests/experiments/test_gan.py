@@ -99,8 +99,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     """SIGKILL wherever it hits, three times; samples and state as of a run that nobody killed."""
-    words = ["--steps", "40", "--batch-size", "8", "--n-samples", "100", "--checkpoint-every", "10"]
-    command = [sys.executable, "-m", "experiments.gan", *words, "--network", "dcgan"]
+    words = ["--steps", "200", "--batch-size", "8", "--n-samples", "100", "--checkpoint-every", "20"]
+    command = [sys.executable, "-m", "experiments.gan", *words]
     environment = os.environ | {"JAXVISION_OFFLINE": "1"}
     run = functools.partial(subprocess.run, capture_output=True, text=True, env=environment, check=True, timeout=600)
     run([*command, "--run-dir", str(tmp_path / "whole")])
@@ -116,10 +116,10 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
         process.wait()
         if "--resume" not in killed:
             killed.append("--resume")
-        if int(checkpoints.found(tmp_path / "killed" / "checkpoints")[0].name.split("-")[1]) >= 30:
+        if int(checkpoints.found(tmp_path / "killed" / "checkpoints")[0].name.split("-")[1]) >= 160:
             break
     run(killed)
-    for name in ("samples.png", "walk.gif", "samples-000040.png"):
+    for name in ("samples.png", "walk.gif", "samples-000200.png"):
         paths = [tmp_path / which / "pictures" / name for which in ("whole", "killed")]
         assert paths[0].read_bytes() == paths[1].read_bytes(), name
 

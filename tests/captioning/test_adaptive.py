@@ -1,0 +1,136 @@
+"""The captioner with adaptive attention: Lu's equations in NumPy, its steps, decoders, maps and sentinel."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxvision.captioning import (
+    END,
+    NULL,
+    START,
+    adaptive_captioner,
+    beam_search,
+    caption_loss,
+    greedy,
+    self_critical_loss,
+)
+from jaxvision.errors import InputError
+
+N, L, D, V, H = 3, 5, 4, 9, 5
+GRID = jax.random.normal(jax.random.key(2), (N, L, D))
+CAPTIONS = jnp.array([[START, 5, 6, 7, END], [START, 8, END, NULL, NULL], [START, 4, 4, END, NULL]])
+
+
+@functools.cache
+def small():
+    model = adaptive_captioner(
+        jax.random.key(1), feature_size=D, vocabulary_size=V, embed_size=3, hidden_size=H, attention_size=6
+    )
+    b_cells, b_mean = (jax.random.normal(jax.random.key(seed), (size,)) for seed, size in ((3, H), (4, 3)))
+    return model._replace(W_vocab=3 * model.W_vocab, b_cells=b_cells, b_mean=b_mean, v=3 * model.v)
+
+
+@jax.jit
+def attend(model, grid, tokens):
+    return model.attend(grid, tokens)
+
+
+def lstm_by_hand(params, x, h, c):
+    i, f, o, g = np.split(np.concatenate([x, h]) @ np.concatenate([params.Wx, params.Wh]) + params.b, 4)
+    c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+    return np.tanh(c) / (1 + np.exp(-o)), c
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_it_is_lus_equations():
+    """One image, one word after the other, in double precision."""
+    model, grid = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), (small(), GRID))
+    (logits, maps), betas = attend(small(), GRID, CAPTIONS), jax.jit(type(small()).sentinel)(small(), GRID, CAPTIONS)
+    for n in range(N):
+        cells = [np.maximum(cell @ model.W_cells + model.b_cells, 0) for cell in grid[n]]
+        whole = np.maximum(grid[n].mean(axis=0) @ model.W_mean + model.b_mean, 0)
+        h = c = np.zeros(H)
+        for t, word in enumerate(CAPTIONS[n].tolist()):
+            x, before = np.concatenate([model.W_embed[word], whole]), h
+            h, c = lstm_by_hand(model.recurrent, x, h, c)
+            sentinel = sigmoid(x @ model.W_x + before @ model.W_h) * np.tanh(c)
+            seen = [cell @ model.W_keys for cell in cells] + [sentinel @ model.W_sentinel]
+            shares = np.exp([model.v @ np.tanh(key + h @ model.W_state) for key in seen])
+            shares /= shares.sum()
+            context = sum(share * what for share, what in zip(shares, [*cells, sentinel], strict=True))
+            np.testing.assert_allclose(maps[n, t], shares[:-1] / shares[:-1].sum(), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(betas[n, t], shares[-1], rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(
+                logits[n, t], (context + h) @ model.W_vocab + model.b_vocab, rtol=1e-4, atol=1e-5
+            )
+    assert betas.std() > 1e-2
+
+
+def test_teacher_forcing_is_one_step_after_the_other():
+    @jax.jit
+    def stepwise(model):
+        return jax.lax.scan(lambda carry, word: model.step(carry, word), model.start(GRID), CAPTIONS.T)[1]
+
+    np.testing.assert_allclose(
+        stepwise(small()).swapaxes(0, 1), attend(small(), GRID, CAPTIONS)[0], rtol=1e-5, atol=1e-5
+    )
+
+
+def test_maps_follow_the_cells():
+    (logits, maps), order = attend(small(), GRID, CAPTIONS), jnp.array([3, 0, 4, 1, 2])
+    shuffled, follow = attend(small(), GRID[:, order], CAPTIONS)
+    np.testing.assert_allclose(maps.sum(axis=2), 1, rtol=1e-5)
+    np.testing.assert_allclose(shuffled, logits, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(follow, maps[:, :, order], rtol=1e-4, atol=1e-6)
+    assert maps.std() > 1e-2
+
+
+def test_a_beam_keeps_one_grid_for_each_image_and_scores_as_teacher_forcing_does():
+    model = small()
+    found = beam_search(model.step, model.start(GRID), num_beams=4, max_length=4)
+    tokens = np.asarray(found.tokens).reshape(N * 4, 4)
+    read = np.concatenate([np.full((N * 4, 1), START, np.int32), tokens[:, :-1]], axis=1)
+    log_p = np.asarray(jax.nn.log_softmax(attend(model, jnp.repeat(GRID, 4, axis=0), jnp.asarray(read))[0]))
+    expected = (np.take_along_axis(log_p, tokens[..., None], 2)[..., 0] * (tokens != NULL)).sum(axis=1)
+    np.testing.assert_allclose(found.log_probs.ravel(), expected, rtol=1e-4, atol=1e-5)
+    best = beam_search(model.step, model.start(GRID), num_beams=1, max_length=4)
+    np.testing.assert_array_equal(best.tokens[:, 0], greedy(model.step, model.start(GRID), max_length=4).tokens)
+
+
+def test_every_weight_learns_from_captions_and_from_rewards():
+    reward = jax.tree_util.Partial(lambda tokens: jnp.sum(tokens, axis=1).astype(jnp.float32))
+
+    @jax.jit
+    def gradients(model):
+        def critical(model):
+            return self_critical_loss(model, GRID, jax.random.key(0), reward, max_length=4, num_samples=4)[0]
+
+        return jax.grad(caption_loss)(model, GRID, CAPTIONS), jax.grad(critical)(model)
+
+    for gradient in gradients(small()):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+            assert np.isfinite(leaf).all()
+            assert np.any(leaf != 0), path
+
+
+def test_a_captioner_that_looks_away_has_finite_maps_and_gradients():
+    """The sentinel takes all: then no pixel matters, and no share is divided by nothing."""
+    model = small()
+    away = model._replace(W_keys=0 * model.W_keys - 1e3, W_sentinel=0 * model.W_sentinel, v=jnp.full(6, 50.0))
+    np.testing.assert_allclose(away.sentinel(GRID, CAPTIONS), 1, rtol=1e-6)
+    np.testing.assert_allclose(away.attend(GRID, CAPTIONS)[1].sum(axis=2), 1, rtol=1e-6)
+    gradient = jax.grad(caption_loss)(away, GRID, CAPTIONS)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_what_does_not_fit():
+    with pytest.raises(InputError, match="D = 4 as W_cells has rows"):
+        small().start(GRID[:, :, :3])
+    with pytest.raises(InputError, match="hidden_size must be at least 1"):
+        adaptive_captioner(jax.random.key(0), feature_size=4, vocabulary_size=9, hidden_size=0)
