@@ -244,7 +244,9 @@ def _step(name: str, data: Data, config: Config) -> Callable[[], Any]:
 
     @jax.jit
     def step(model: Any, state: Any) -> Any:
-        updates, after = optimizer.update(jax.grad(caption_loss)(model, features, tokens), state, model)
+        gradient = jax.grad(caption_loss)(model, features, tokens)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+            updates, after = optimizer.update(gradient, state, model)
         return jax.tree.map(jnp.add, model, updates), after
 
     return lambda: jax.block_until_ready(step(model, state))
