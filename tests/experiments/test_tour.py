@@ -81,6 +81,7 @@ def test_cards_are_read(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # ten minutes on a busy core
 def test_the_whole_tour_with_the_embedded_network(embedded, tmp_path, monkeypatch):
     """Every room, as after a fresh installation: no home, no network."""
     monkeypatch.setenv("JAXVISION_HOME", str(tmp_path / "home"))
