@@ -20,7 +20,11 @@ def captions_of(found, i):
     return [caption for row in found.tokens[i] if (caption := caption_of(row))]
 
 
-@pytest.mark.parametrize("length_penalty", [*PENALTIES, gnmt_length_penalty(0.8)], ids=str)
+@pytest.mark.parametrize(
+    "length_penalty",
+    [*PENALTIES, gnmt_length_penalty(0.8)],
+    ids=[*map(str, PENALTIES), "gnmt"],
+)
 def test_with_a_beam_for_every_beginning_it_is_brute_force(tiny, words, length_penalty):
     """15 captions end, 16 are cut off; the rest of the beam stays empty."""
     found = beam_search(tiny.step, tiny.begin(STATES), num_beams=40, length_penalty=length_penalty, **words)
