@@ -34,7 +34,7 @@ from experiments.inputs import require_number
 from jaxvision.data import read_images
 from jaxvision.data.captions import CaptionedScenes, captioned_scenes
 from jaxvision.errors import InputError
-from jaxvision.training import Run
+from jaxvision.training import Run, is_first
 
 N_SHOWN = 8  # pictures on the sheet
 
@@ -151,6 +151,12 @@ class Config:
     """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/caption-NNN"""
+    mesh: str | None = None
+    """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
+    device, with --hosts data=all"""
+    hosts: str | None = None
+    """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
+    same --run-dir"""
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
@@ -227,7 +233,7 @@ def main(config: Config) -> Result:
             seconds=trained.seconds,
         )
         run.finish(result)
-    if settings.export is not None:
+    if settings.export is not None and is_first():
         save_captioner(settings.export, captioner)
         caption_training.write_card(settings, config, data, captioner, result)
     return result

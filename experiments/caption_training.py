@@ -12,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from experiments import caption_losses, cards, runs
+from experiments import caption_losses, cards, meshes, runs
 from experiments.caption_data import Data, Split
+from experiments.caption_losses import Judged, Written
 from experiments.captioner_files import TrainedCaptioner, load_captioner
 from experiments.captioners import OfRawCells, moments, new_captioner, with_raw_input, with_scaled_input
 from experiments.command import command_line
+from experiments.meshes import DIVIDED, WHOLE
 from jaxvision.errors import InputError
 from jaxvision.files import atomic_write
 from jaxvision.metrics.captions import evaluate
@@ -65,11 +67,13 @@ def train(config: Any, data: Data, run: Run) -> Trained:
     first, then = config.steps, config.steps + config.self_critical
     optimizer = caption_losses.optimizer(config, max(first, 1), config.learning_rate)
     state, seconds = start(model, optimizer, key=key), 0.0
-    state = run.restore(state) if config.resume else state
+    state = meshes.restored(run, state, meshes.layout(config)) if config.resume else state
     go_on = partial(_trained, config, run, after_checkpoint=None if config.overfit else look)
     if int(state.step) < first:
         batches = caption_losses.written(features, data.train, key, batch_size=config.batch_size, n_steps=first)
-        state, seconds = go_on(state, gradient_step(caption_losses.cross_entropy(config), optimizer), batches, first)
+        step_fn = gradient_step(caption_losses.cross_entropy(config), optimizer)
+        where = None if data.train.named is None else DIVIDED
+        state, seconds = go_on(state, step_fn, batches, first, Written(DIVIDED, DIVIDED, WHOLE, where))
     if int(state.step) < then:
         optimizer = caption_losses.optimizer(
             config, config.self_critical, config.learning_rate * caption_losses.SELF_CRITICAL
@@ -78,7 +82,8 @@ def train(config: Any, data: Data, run: Run) -> Trained:
             model = averaged(state.optimizer_state) if config.ema_decay else state.model
             state = start(model, optimizer, key=key)._replace(step=state.step)
         batches = caption_losses.judged(features, data.train, key, batch_size=config.batch_size)
-        state, more = go_on(state, gradient_step(caption_losses.self_critical(config), optimizer), batches, then)
+        step_fn = gradient_step(caption_losses.self_critical(config), optimizer)
+        state, more = go_on(state, step_fn, batches, then, Judged(DIVIDED, DIVIDED, DIVIDED, WHOLE))
         seconds += more
     rows = run.metrics()
     return Trained(finished(state), _last(rows, "loss"), _last(rows, "reward"), _rows(log), seconds)
@@ -135,10 +140,11 @@ def _trained(
     step_fn: Any,
     batches: Any,
     n_steps: int,
+    lies: Any,
     *,
     after_checkpoint: Callable[[TrainState], None] | None,
 ) -> tuple[TrainState, float]:
-    """One phase, of a state that was restored already."""
+    """One phase, of a state that was restored already; `lies` says how its batches are divided."""
     return runs.trained(
         replace(config, resume=False),
         run,
@@ -148,6 +154,7 @@ def _trained(
         n_steps=n_steps,
         steps_per_dispatch=min(10, n_steps),
         after_checkpoint=after_checkpoint,
+        layout=meshes.layout(config, lies),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import tyro
 
 from jaxvision.errors import InputError
-from jaxvision.training import Preempted, preemptible
+from jaxvision.training import FREE, Preempted, is_first, join, preemptible
 
 C = TypeVar("C")
 
@@ -52,6 +52,8 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     try:
         # strip: tyro shows the description as it is, and a module's docstring ends in a newline
         resolved = tyro.cli(config, prog=program, description=(module.__doc__ or "").strip(), args=words)
+        if (hosts := getattr(resolved, "hosts", None)) is not None:
+            join(hosts)
         with preemptible() if _resumable(resolved) else nullcontext():
             result = main(resolved)
     except (InputError, FloatingPointError) as error:
@@ -67,11 +69,11 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
         _leave(sentence, MENDABLE)
     else:
         run_dir = getattr(result, "run_dir", None)
-        if run_dir is not None:
+        if run_dir is not None and is_first():
             print(f"Results are in {run_dir}")
 
 
-def command_line(name: str, config: Any, *, without: Sequence[str] = ("resume", "run_dir")) -> str:
+def command_line(name: str, config: Any, *, without: Sequence[str] = FREE) -> str:
     """The command that gives these settings: a flag for each that is not the default.
 
     Args:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from experiments import cards, crops, optimizers, runs, videos
+from experiments import cards, crops, meshes, optimizers, runs, videos
 from experiments.command import command, command_line
 from experiments.fast_style_apply import Styled, is_video, style_images, style_video, styled
 from experiments.fast_style_settings import Config, resolved
@@ -34,7 +34,7 @@ from experiments.stylizer_files import EMBEDDED, load_stylizer, rounded, save_st
 from jaxvision.backbones import state_dict
 from jaxvision.data import PATTERNS, find_images, read_image, sample_file
 from jaxvision.errors import InputError
-from jaxvision.training import TrainState, gradient_step, new_run, start
+from jaxvision.training import TrainState, gradient_step, is_first, new_run, start
 
 SHOWN = 4  # photographs of a sample sheet
 
@@ -185,6 +185,7 @@ def train(config: Config) -> Trained:
             n_steps=settings.n_steps,
             steps_per_dispatch=1,
             after_checkpoint=sample,
+            layout=meshes.layout(settings, task.divides),
         )
         stylizer = rounded(replace(task.stylizer, model=state.model))
         save_stylizer(run.path / f"{settings.method}.safetensors", stylizer)
@@ -205,7 +206,7 @@ def train(config: Config) -> Trained:
         )
         run.finish(result)
         run.note(f"Use it: python -m experiments.fast_style --network {settings.export or result.network}")
-    if settings.export is not None:
+    if settings.export is not None and is_first():
         save_stylizer(settings.export, stylizer)
         write_card(settings, config, result, styles, what)
     return result

@@ -65,6 +65,12 @@ class Config:
     """train: of weights and crops"""
     export: Path | None = None
     """train: also write the network to this safetensors file, and a card beside it (.md)"""
+    mesh: str | None = None
+    """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
+    device, with --hosts data=all"""
+    hosts: str | None = None
+    """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
+    same --run-dir"""
     resume: bool = False
     """train: go on with the run in --run-dir, or with the newest one; its settings must be the same"""
     run_dir: Path | None = None

@@ -11,6 +11,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from experiments.crops import random_crops
+from experiments.meshes import DIVIDED, WHOLE
 from experiments.networks import Network
 from experiments.style_stages import STATISTICS, is_vgg, suited_layers
 from experiments.stylizer_files import Stylizer
@@ -50,11 +51,13 @@ class Task:
         stylizer: with its model's first weights.
         batch_fn: `step -> Batch`, a pytree.
         loss_fn: `(model, batch, key) -> (loss, metrics)`.
+        divides: how a batch lies on a mesh.
     """
 
     stylizer: Stylizer
     batch_fn: Callable[[Int[Array, ""]], Batch]
     loss_fn: Callable[[Any, Batch, Key[Array, ""]], Loss]
+    divides: Batch
 
 
 def one_style(
@@ -109,6 +112,7 @@ def one_style(
         Stylizer(model, None, "", "in training"),
         Partial(batch_fn, photographs, crops_key, network.features_fn, targets),
         loss_fn,
+        Batch(DIVIDED, WHOLE, WHOLE),
     )
 
 
@@ -156,6 +160,7 @@ def any_style(
         Stylizer(model, network, layer, "in training"),
         Partial(batch_fn, photographs, pictures, jnp.stack([content_key, style_key]), network.features_fn),
         loss_fn,
+        Batch(DIVIDED, DIVIDED, WHOLE),
     )
 
 

@@ -26,7 +26,7 @@ from experiments.command import command, command_line
 from experiments.gan_scores import Judge, Scores
 from experiments.generator_files import EMBEDDED, TrainedGenerator, load_generator, save_generator
 from jaxvision.errors import InputError
-from jaxvision.training import Run
+from jaxvision.training import Run, is_first
 
 N_SHOWN = 128  # images on the sheet
 
@@ -90,6 +90,12 @@ class Config:
     """also write the generator of the first replica to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/gan-NNN"""
+    mesh: str | None = None
+    """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
+    device, with --hosts data=all"""
+    hosts: str | None = None
+    """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
+    same --run-dir"""
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
@@ -145,7 +151,7 @@ def main(config: Config) -> Result:
             seconds=seconds,
         )
         run.finish(result)
-    if settings.export is not None:
+    if settings.export is not None and is_first():
         first = TrainedGenerator(generators[0], settings.network, settings.latent_dim, images.shape, settings.dataset)
         save_generator(settings.export, first, {"objective": settings.objective})
         _write_card(settings, config, rows, features.note, seconds)

@@ -8,15 +8,17 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from experiments import gan_data, runs
+from experiments import gan_data, meshes, runs
 from experiments.gan_data import GREY, Images, Shape
+from experiments.meshes import DIVIDED, WHOLE
 from jaxvision import gan
 from jaxvision.errors import InputError
 from jaxvision.gan.step import Penalty
 from jaxvision.signatures import Generator
-from jaxvision.training import Run
+from jaxvision.training import Layout, Run
 
 Generators = tuple[Generator, ...]  # one for each replica
 
@@ -146,6 +148,8 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, Generators
     one_seed = bool(swept(config))
     keys = [jax.random.key(config.seed + index * (not one_seed)) for index in range(config.replicas)]
     state = gan.replicas([_start(config, images.shape, index, key) for index, key in enumerate(keys)])
+    layout = layout_of(config)
+    own = layout.mesh if layout and layout.batch == DIVIDED else None  # devices with replicas of their own
     step_fn = gan.alternating_step(
         game.objective,
         _optimizers(config, 0),  # each replica's rate is in its state
@@ -160,13 +164,26 @@ def train(config: Any, images: Images, run: Run, show: Callable[[int, Generators
         run,
         state,
         # Linear layers side by side are one larger product; kernels side by side would be a grouped convolution.
-        gan.replicated_step(step_fn, vectorize=config.network == "mlp"),
+        gan.replicated_step(step_fn, vectorize=config.network == "mlp", mesh=own),
         gan_data.batches(images.train, jnp.stack(keys), n_critic=config.n_critic, batch_size=config.batch_size),
         n_steps=config.steps,
         steps_per_dispatch=config.steps_per_dispatch,
         after_checkpoint=lambda state: show(int(state.step), averaged(state)),
+        layout=layout,
     )
     return averaged(state), seconds
+
+
+def layout_of(config: Any) -> Layout | None:
+    """Each device has replicas of its own where their number can be divided; else all share each batch.
+
+    Args:
+        config: `mesh` and `replicas` are read.
+    """
+    found = meshes.layout(config, DIVIDED, lambda leaf, mesh: DIVIDED if leaf.ndim else WHOLE)
+    if found is None or (config.replicas > 1 and config.replicas % found.mesh.shape["data"] == 0):
+        return found
+    return meshes.layout(config, PartitionSpec(None, None, "data"))  # replicas, updates of the critic, images
 
 
 def averaged(state: gan.Replicas) -> Generators:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from jaxvision import weights
 from jaxvision.errors import InputError
-from jaxvision.training import FREE, Run, fit, new_run, resumed_run
+from jaxvision.training import FREE, Layout, Run, divided, fit, gathered, new_run, placed, resumed_run
 
 S = TypeVar("S")
 
@@ -53,10 +53,12 @@ def trained(
     n_steps: int,
     steps_per_dispatch: int,
     after_checkpoint: Callable[[S], None] | None = None,
+    layout: Layout | None = None,
 ) -> tuple[S, float]:
     """`training.fit` from the start, or with `config.resume` from where the run was left.
 
-    Of the settings `resume` and `checkpoint_every` are read, the rest is as in `fit`.
+    Of the settings `resume` and `checkpoint_every` are read, the rest is as in `fit`. With a layout several devices
+    train; what comes back, and what `after_checkpoint` gets, is whole on one.
 
     Returns:
         The state at `n_steps`, and the seconds it took, compilation included; of a resumed run, since it was resumed.
@@ -64,6 +66,9 @@ def trained(
     Raises:
         FloatingPointError: if a metric stops being a number.
     """
+    if layout is not None:
+        state = placed(state, layout)
+        step_fn, batch_fn = divided(layout, step_fn, batch_fn)
     state = run.restore(state) if config.resume else state
     began = time.monotonic()
     state = fit(
@@ -74,9 +79,9 @@ def trained(
         steps_per_dispatch=steps_per_dispatch,
         run=run,
         checkpoint_every=config.checkpoint_every,
-        after_checkpoint=after_checkpoint,
+        after_checkpoint=None if after_checkpoint is None else lambda state: after_checkpoint(gathered(state)),
     )
-    return state, time.monotonic() - began
+    return gathered(state), time.monotonic() - began
 
 
 def load_exported(

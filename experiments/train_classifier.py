@@ -30,15 +30,16 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, robust, runs, tasks, training_figures
+from experiments import cards, figures, meshes, optimizers, robust, runs, tasks, training_figures
 from experiments.command import command, command_line
 from experiments.inputs import require_number
+from experiments.meshes import DIVIDED, WHOLE
 from jaxvision import weights
 from jaxvision.backbones import SqueezeNet, lenet, load_state_dict, squeezenet1_1, state_dict
 from jaxvision.errors import InputError
 from jaxvision.pixels import normalize
 from jaxvision.signatures import ImagesFn
-from jaxvision.training import Score, classification_loss, gradient_step, score, start
+from jaxvision.training import Score, classification_loss, gradient_step, is_first, score, start
 
 # What the cards were trained with.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -110,6 +111,12 @@ class Config:
     """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/train_classifier-NNN"""
+    mesh: str | None = None
+    """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
+    device, with --hosts data=all"""
+    hosts: str | None = None
+    """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
+    same --run-dir"""
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
@@ -156,6 +163,7 @@ def main(config: Config) -> Result:
             robust.batches(settings, task.train) if attacked else Partial(partial(prepared, prepare), task.train),
             n_steps=settings.steps,
             steps_per_dispatch=settings.steps_per_dispatch,
+            layout=meshes.layout(settings, (DIVIDED, DIVIDED, WHOLE) if attacked else DIVIDED),
         )
         held_out = Partial(partial(prepared, prepare), task.held_out)
         found = score(state.model, held_out, n_batches=settings.n_held_out // tasks.HELD_OUT_BATCH)
@@ -177,7 +185,7 @@ def main(config: Config) -> Result:
         if stays is not None:
             attacked_images = f"of the first {robust.n_images(settings)} stay so under PGD with eps {settings.eps:g}"
             run.note(f"{100 * stays:.1f} % {attacked_images}")
-    if settings.export is not None:
+    if settings.export is not None and is_first():
         weights.save(settings.export, tensors, {"network": settings.network, "dataset": settings.dataset})
         write_card(settings, config, task, found, result)
     return result

@@ -21,7 +21,7 @@ import optax
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
-from experiments import cards, figures, optimizers, runs, training_figures
+from experiments import cards, figures, meshes, optimizers, runs, training_figures
 from experiments.command import command, command_line
 from experiments.inputs import require_number
 from jaxvision import weights
@@ -29,7 +29,7 @@ from jaxvision.backbones import scenenet, state_dict
 from jaxvision.data import render_scene, sample_scene, split_key
 from jaxvision.data.scenes import N_SCORES, PART_SIZES, Parts, scene_parts, split_scores
 from jaxvision.errors import InputError
-from jaxvision.training import gradient_step, start
+from jaxvision.training import gradient_step, is_first, start
 
 SIZE = 64  # pixels
 HELD_OUT_BATCH = 100
@@ -58,6 +58,12 @@ class Config:
     """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/train_encoder-NNN"""
+    mesh: str | None = None
+    """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
+    device, with --hosts data=all"""
+    hosts: str | None = None
+    """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
+    same --run-dir"""
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
@@ -105,6 +111,7 @@ def main(config: Config) -> Result:
             batches,
             n_steps=config.steps,
             steps_per_dispatch=1,
+            layout=meshes.layout(config),
         )
         figures.save(training_figures.curve(run.metrics(), names=("loss", "right")), run.picture("training.png"))
         found = evaluate(state.model, config.n_held_out)
@@ -112,7 +119,7 @@ def main(config: Config) -> Result:
         run.finish(result)
         said = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found.items())
         run.note(f"of {config.n_held_out} held-out scenes: {said}")
-    if config.export is not None:
+    if config.export is not None and is_first():
         export(config, found, state_dict(state.model), seconds)
     return result
 

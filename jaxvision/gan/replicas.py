@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int
 
 Step = Callable[[Any, Any], tuple[Any, Mapping[str, Array]]]
@@ -62,7 +63,7 @@ def replica(state: Replicas, index: int) -> Any:
     return _at(state.states, index)
 
 
-def replicated_step(step_fn: Step, *, vectorize: bool = True) -> Step:
+def replicated_step(step_fn: Step, *, vectorize: bool = True, mesh: Mesh | None = None) -> Step:
     """The same step for every replica.
 
     Args:
@@ -70,6 +71,7 @@ def replicated_step(step_fn: Step, *, vectorize: bool = True) -> Step:
         vectorize: True computes replicas together (`jax.vmap`): the faster for linear layers. False writes them out one
             after the other: a convolution with many kernels at once would become a grouped one, and in the body of a
             loop it keeps one core busy; both are slow.
+        mesh: of its axis "data" each device computes R / n of the replicas by itself; None leaves that to the compiler.
 
     Returns:
         `(Replicas, batch) -> (Replicas, metrics)`, the batch's arrays with a leading axis R. Metrics of replica 2 are
@@ -83,13 +85,17 @@ def replicated_step(step_fn: Step, *, vectorize: bool = True) -> Step:
         (Array([11., 22.], dtype=float32), {'0/sum': 11.0, '1/sum': 22.0})
     """
 
+    def one_by_one(states: Any, batch: Any) -> tuple[Any, Mapping[str, Array]]:
+        n_replicas = len(jax.tree.leaves(batch)[0])
+        return _stacked([step_fn(*_at((states, batch), index)) for index in range(n_replicas)])
+
+    together = jax.vmap(step_fn) if vectorize else one_by_one
+    if mesh is not None:
+        own = PartitionSpec("data")
+        together = jax.shard_map(together, mesh=mesh, in_specs=own, out_specs=own, check_vma=False)
+
     def step(state: Replicas, batch: Any) -> tuple[Replicas, dict[str, Array]]:
-        if vectorize:
-            states, metrics = jax.vmap(step_fn)(state.states, batch)
-        else:
-            n_replicas = len(jax.tree.leaves(batch)[0])
-            pairs = [_at((state.states, batch), index) for index in range(n_replicas)]
-            states, metrics = _stacked([step_fn(*pair) for pair in pairs])
+        states, metrics = together(state.states, batch)
         named = {f"{index}/{name}": value for name, values in metrics.items() for index, value in enumerate(values)}
         return Replicas(states, state.step + 1), named
 

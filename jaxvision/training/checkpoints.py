@@ -24,6 +24,7 @@ from orbax.checkpoint import v1 as orbax
 
 from jaxvision.errors import InputError
 from jaxvision.files import sha256, writing_error
+from jaxvision.training.hosts import by_first, is_first
 
 SUMS = "SHA256SUMS"
 TREE = "tree.json"
@@ -42,7 +43,8 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
     """Writes the state as a new checkpoint in `directory`; older ones beyond the newest `keep` are removed.
 
     Everything is written into a hidden folder beside, flushed to the disk and renamed as the last act: whenever the
-    process dies, what has the name of a checkpoint is one. One process at a time may write to a directory.
+    process dies, what has the name of a checkpoint is one. One process at a time may write to a directory; processes
+    that `jax.distributed` joins write one checkpoint together, each its part, on a file system that all of them see.
 
     Args:
         directory: the folder of checkpoints, made as needed.
@@ -67,24 +69,26 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
         raise ValueError(f"keep must be at least 1, got {keep}")
     directory = Path(directory).absolute()
     step = int(state.step) if step is None else step
-    beside = directory / f".step-{step:08d}.{secrets.token_hex(4)}.partial"
+    token = secrets.token_hex(4) if jax.process_count() == 1 else "shared"  # several hosts write into one folder
+    beside = directory / f".step-{step:08d}.{token}.partial"
+    leaves = _named(jax.tree.map(jnp.asarray, state))
+    # Orbax knows no typed keys, and refuses arrays of size zero, of which the description says all.
+    arrays = {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for leftover in directory.glob(".step-*.partial"):  # of a process that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        beside.mkdir()
-        _write(beside, state)
-        path = directory / _free_name(directory, step)
-        beside.rename(path)
-        _flush(directory)
+        by_first(lambda: _begin(beside, n_bytes=sum(array.nbytes for array in arrays.values())))
+        _write(beside / ARRAYS, arrays)
+        by_first(lambda: _finish(beside, {name: _describe(leaf) for name, leaf in leaves.items()}, step))
     except OSError as error:
         raise writing_error(directory, error) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    kept = [other for other in found(directory) if other == path or _order(other)[0] != step][:keep]
-    for other in found(directory):
-        if other not in kept:
-            shutil.rmtree(other, ignore_errors=True)
+        if is_first():
+            shutil.rmtree(beside, ignore_errors=True)
+    path = next(path for path in found(directory) if _order(path)[0] == step)
+    if is_first():
+        kept = [other for other in found(directory) if other == path or _order(other)[0] != step][:keep]
+        for other in found(directory):
+            if other not in kept:
+                shutil.rmtree(other, ignore_errors=True)
     return path
 
 
@@ -180,29 +184,45 @@ def latest(directory: str | os.PathLike[str]) -> Latest:
     raise InputError(f"{directory} was expected to hold a checkpoint and holds {held}: start the run again")
 
 
-def _write(folder: Path, state: Any) -> None:
-    """Arrays, their description and the sums of both, flushed to the disk."""
-    leaves = _named(jax.tree.map(jnp.asarray, state))
-    # Orbax knows no typed keys, and refuses arrays of size zero, of which the description says all.
-    arrays = {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
-    # Where tensorstore finds the disk full in mid-write, its threads print tracebacks that nobody can catch.
-    if sum(array.nbytes for array in arrays.values()) > shutil.disk_usage(folder).free:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+def _begin(beside: Path, *, n_bytes: int) -> None:
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in beside.parent.glob(".step-*.partial"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        beside.mkdir()
+        # Where tensorstore finds the disk full in mid-write, its threads print tracebacks that nobody can catch.
+        if n_bytes > shutil.disk_usage(beside).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside))
+    except OSError as error:
+        raise writing_error(beside.parent, error) from error
+
+
+def _write(folder: Path, arrays: dict[str, Array]) -> None:
+    """Each process writes what it holds."""
     with _quiet():
         try:
             if arrays:
-                orbax.save(str(folder / ARRAYS), arrays)
+                orbax.save(str(folder), arrays)
         except ValueError as error:  # tensorstore has its own errors for the operating system's
             code = re.search(r"os_error_code='(\d+)'", str(error))
             if code is None:
                 raise
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
-    tree = {"format": 1, "leaves": {name: _describe(leaf) for name, leaf in leaves.items()}}
-    (folder / TREE).write_text(json.dumps(tree, indent=1), encoding="utf-8")
-    sums = "".join(f"{sha256(folder / name)}  {name}\n" for name in _files(folder))
-    (folder / SUMS).write_text(sums, encoding="utf-8")
-    for path in [*folder.rglob("*"), folder]:
-        _flush(path)
+
+
+def _finish(beside: Path, leaves: dict[str, Any], step: int) -> None:
+    """The description and the sums of all files; flushed to the disk, and given its name."""
+    directory = beside.parent
+    try:
+        (beside / TREE).write_text(json.dumps({"format": 1, "leaves": leaves}, indent=1), encoding="utf-8")
+        sums = "".join(f"{sha256(beside / name)}  {name}\n" for name in _files(beside))
+        (beside / SUMS).write_text(sums, encoding="utf-8")
+        for path in [*beside.rglob("*"), beside]:
+            _flush(path)
+        beside.rename(directory / _free_name(directory, step))
+        _flush(directory)
+    except OSError as error:
+        raise writing_error(directory, error) from error
 
 
 def _files(folder: Path) -> list[str]:
@@ -257,8 +277,10 @@ def _describe(leaf: Any) -> dict[str, Any]:
 
 def _target(leaf: Any) -> jax.ShapeDtypeStruct:
     raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
-    # A key's sharding is that of its words but for their own axis: words are loaded onto one device and stay there.
-    own = None if _is_key(leaf) else getattr(leaf, "sharding", None)
+    # A key's words have an axis of their own, which a named sharding leaves whole; of others, one device will do.
+    own = getattr(leaf, "sharding", None)
+    if _is_key(leaf) and not isinstance(own, jax.sharding.NamedSharding):
+        own = None
     sharding = own or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(raw.shape, raw.dtype, sharding=sharding)
 

@@ -153,7 +153,7 @@ def fit(
         while done < n_steps:
             next_checkpoint = min(n_steps, (done // checkpoint_every + 1) * checkpoint_every)
             count = min(steps_per_dispatch, next_checkpoint - done)
-            state, buffers = _advance(state, step_fn, batch_fn, jnp.int32(count), length=steps_per_dispatch)
+            state, buffers = _advance(state, step_fn, batch_fn, np.int32(count), length=steps_per_dispatch)
             names = sorted(buffers, key=lambda name: (name != "loss", name))  # of many, the first two are shown
             metrics = {name: np.asarray(buffers[name])[:count] for name in names}
             if int(state.step) != done + count:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from jaxvision.training.hosts import is_first
+
 _EVERY = 30.0  # seconds between two lines where there is no terminal
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -30,6 +32,9 @@ def progress(n_steps: int, done: int = 0) -> Generator[Report, None, None]:
         >>> with progress(100) as report:
         ...     report(50, {"loss": 0.7})
     """
+    if not is_first():  # one bar is enough for all of them
+        yield lambda step, metrics: None
+        return
     console = Console(stderr=True)
     began, compiled = (time.monotonic(), done), False
 

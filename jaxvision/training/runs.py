@@ -16,20 +16,23 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxvision.errors import InputError
 from jaxvision.files import atomic_write, exclusive, writing_error
 from jaxvision.training import checkpoints
+from jaxvision.training.hosts import by_first, is_first
 from jaxvision.training.tensorboard import EventFile
 
 LOCK = "run.lock"  # of `files.exclusive`, there while a run is open
-FREE = ("resume", "run_dir")  # settings that say where a run is, not what it does
+FREE = ("resume", "run_dir", "mesh", "hosts")  # settings that say where a run is, not what it does
 
 
 class Run:
@@ -40,10 +43,12 @@ class Run:
 
     Attributes:
         path: the folder.
+        checkpoints: the folder of its states.
     """
 
-    def __init__(self, path: str | os.PathLike[str]):
+    def __init__(self, path: str | os.PathLike[str], *, checkpoints: Path | None = None):
         self.path = Path(path)
+        self.checkpoints = checkpoints or self.path / "checkpoints"
         self._metrics = None
         self._board = None
         self._alone: ExitStack | None = None
@@ -118,7 +123,7 @@ class Run:
 
     def save(self, state: Any) -> Path:
         """Checkpoints the state under its step; see `checkpoints.save`."""
-        return checkpoints.save(self.path / "checkpoints", state)
+        return checkpoints.save(self.checkpoints, state)
 
     def restore(self, template: Any) -> Any:
         """The newest intact checkpoint's state, or `template` where none was written yet; later metrics are dropped.
@@ -132,11 +137,11 @@ class Run:
         Raises:
             InputError: all checkpoints are damaged, or they are of another structure than `template`.
         """
-        if not checkpoints.found(self.path / "checkpoints"):
+        if not checkpoints.found(self.checkpoints):
             self.note(f"{self.path} holds no checkpoint yet: starting at step 0")
             state = template
         else:
-            path, skipped = checkpoints.latest(self.path / "checkpoints")
+            path, skipped = checkpoints.latest(self.checkpoints)
             for sentence in skipped:
                 self.note(sentence)
             state = checkpoints.load(path, template)
@@ -148,7 +153,7 @@ class Run:
 
     def kept(self) -> str:
         """Half a sentence: which checkpoint a failed run can go on from."""
-        found = checkpoints.found(self.path / "checkpoints")
+        found = checkpoints.found(self.checkpoints)
         return f"the last good checkpoint is {found[0]}" if found else f"{self.path} holds no checkpoint yet"
 
     def picture(self, name: str) -> Path:
@@ -166,8 +171,9 @@ class Run:
         _write_json(self.path / "result.json", result)
 
     def note(self, sentence: str) -> None:
-        """Tells the reader, on standard error."""
-        print(sentence, file=sys.stderr, flush=True)
+        """Tells the reader, on standard error; of several processes the first does."""
+        if is_first():
+            print(sentence, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Flushes and closes the files, and lets go of the lock."""
@@ -196,6 +202,9 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
     Returns:
         The open run.
 
+    Of processes that `jax.distributed` joins the first opens the run; the others get one that shares its checkpoints
+    and throws everything else away, so that what is done with a run is written once.
+
     Raises:
         InputError: the folder cannot be written, holds a run already, or another process works in it.
 
@@ -205,14 +214,18 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
         ...     new_run("tour", {"seed": 0}, root=root).path.name, new_run("tour", {"seed": 0}, root=root).path.name
         ('tour-001', 'tour-002')
     """
-    path = _next_free(Path(root), name) if run_dir is None else Path(run_dir)
-    _make(path)
-    run = Run(path).hold()
-    if (path / "config.json").exists():
-        run.close()
-        raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
-    _write_json(path / "config.json", config)
-    return run
+
+    def opened() -> Run:
+        path = _next_free(Path(root), name) if run_dir is None else Path(run_dir)
+        _make(path)
+        run = Run(path).hold()
+        if (path / "config.json").exists():
+            run.close()
+            raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
+        _write_json(path / "config.json", config)
+        return run
+
+    return _of_first(opened, run_dir)
 
 
 def resumed_run(
@@ -238,10 +251,44 @@ def resumed_run(
     Raises:
         InputError: there is no such run, it had other settings, or another process works in it.
     """
-    numbered = _numbered(Path(root), name)
-    if run_dir is None and not numbered:
-        raise InputError(f"{root} holds no run of {name} to go on with: start one without --resume")
-    path = Path(run_dir) if run_dir is not None else numbered[max(numbered)]
+
+    def opened() -> Run:
+        numbered = _numbered(Path(root), name)
+        if run_dir is None and not numbered:
+            raise InputError(f"{root} holds no run of {name} to go on with: start one without --resume")
+        path = Path(run_dir) if run_dir is not None else numbered[max(numbered)]
+        _require_same(path, config, free)
+        return Run(path).hold()
+
+    return _of_first(opened, run_dir)
+
+
+def _of_first(opened: Callable[[], Run], run_dir: Path | None) -> Run:
+    """The run, or in a process that is not the first one of several a stand-in for it."""
+    if jax.process_count() == 1:
+        return opened()
+    if run_dir is None:
+        raise InputError(
+            "several processes write one run: name its folder with --run-dir, on a disk that all of them see"
+        )
+    runs: list[Run] = []
+    by_first(lambda: runs.append(opened()))
+    return runs[0] if runs else _StandIn(run_dir)
+
+
+class _StandIn(Run):
+    """A run of which nothing is kept but the checkpoints, which belong to the first process's run."""
+
+    def __init__(self, run_dir: Path):
+        self._scratch = tempfile.TemporaryDirectory(prefix="jaxvision-")
+        super().__init__(self._scratch.name, checkpoints=Path(run_dir) / "checkpoints")
+
+    def close(self) -> None:
+        super().close()
+        self._scratch.cleanup()
+
+
+def _require_same(path: Path, config: Any, free: Collection[str]) -> None:
     try:
         before = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -252,7 +299,6 @@ def resumed_run(
             f"{path} was run with {field} = {before.get(field)!r} and cannot go on with {now.get(field)!r}: "
             "give the same settings, or choose the run with --run-dir"
         )
-    return Run(path).hold()
 
 
 def _refuse(path: Path) -> None:

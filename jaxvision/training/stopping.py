@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
+from jaxvision.training.hosts import highest
+
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -23,7 +25,7 @@ def stoppable() -> Generator[Callable[[], BaseException | None], None, None]:
     An exception in the middle of a dispatch would find the old state's buffers given away and the new one not yet
     named: nothing left to save. A second SIGTERM changes nothing, for schedulers repeat it; they end with SIGKILL.
     Outside of the main thread, where no signals arrive, nothing is held back. The handlers of before come back at the
-    end.
+    end. Of several hosts all hear what one was sent, for they ask together.
 
     Yields:
         `stopping()`: None, or what to raise once the state is safe: `KeyboardInterrupt` or `Preempted`.
@@ -46,9 +48,10 @@ def stoppable() -> Generator[Callable[[], BaseException | None], None, None]:
         received.append(number)
 
     def stopping() -> BaseException | None:
-        if not received:
+        first = highest(received[0] if received else 0)
+        if not first:
             return None
-        return KeyboardInterrupt() if received[0] == signal.SIGINT else Preempted()
+        return KeyboardInterrupt() if first == signal.SIGINT else Preempted()
 
     with _handlers({signal.SIGINT: hold, signal.SIGTERM: hold}):
         yield stopping
