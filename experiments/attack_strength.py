@@ -11,7 +11,6 @@ and Foolbox (extra `peers`, and pip install --no-deps torchattacks). Expected: t
 seed changes, and lower ones where the network is sure (docs/attacks.md). Writes a table for each network.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -32,6 +31,7 @@ from experiments.inputs import load_inputs, require_number
 from experiments.networks import Network, load_network
 from experiments.tables import Lines, print_table, write_table
 from jaxvision.errors import InputError
+from jaxvision.files import parse_json
 from jaxvision.pixels import in_chunks
 from jaxvision.training import Run, new_run
 
@@ -236,10 +236,7 @@ def pictures(config: Config, network: Network, n: int) -> Subject:
         return target._replace(images=target.images[:n], labels=target.labels[:n])
     if not config.images:
         raise InputError("--labels are of photographs: give them with --images")
-    try:
-        classes = {Path(file).stem: int(label) for file, label in json.loads(config.labels.read_text()).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"--labels {config.labels} must be JSON like {{'cat.jpg': 281}}: {error}") from error
+    classes = read_labels(config.labels)
     target = subject(network, config.images, n_samples=n, seed=config.seed)
     names = load_inputs(network, config.images, n_samples=n, seed=config.seed).names
     unknown = [name for name in names if name not in classes]
@@ -250,6 +247,26 @@ def pictures(config: Config, network: Network, n: int) -> Subject:
     if not len(right):
         raise InputError(f"{network.name} is right about none of {len(names)} photographs: are the labels its classes?")
     return target._replace(images=target.images[right], labels=labels[right], truth="photographs classified rightly")
+
+
+def read_labels(path: Path) -> dict[str, int]:
+    """What `--labels` names: JSON, the class of each photograph.
+
+    Returns:
+        Classes by the photographs' names without suffix.
+
+    Raises:
+        InputError: if the file cannot be read or is something else.
+    """
+    like = "must be JSON like {'cat.jpg': 281}"
+    try:
+        content = parse_json(path.read_bytes(), f"--labels {path}", like)
+    except OSError as error:
+        raise InputError(f"--labels {path} cannot be read ({error.strerror or error}): it {like}") from error
+    whole = isinstance(content, dict) and all(type(label) is int for label in content.values())
+    if not whole or any(not 0 <= label < 2**31 for label in content.values()):
+        raise InputError(f"--labels {path} {like}: give the number of a class for each name")
+    return {Path(file).stem: label for file, label in content.items()}
 
 
 def require_within_budget(what: str, problem: Problem, outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """Trained captioners as files, with all that it takes to caption a picture: vocabulary, encoder, decoding."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,12 +18,26 @@ from experiments.encoders import Encoder, load_encoder, whole_batches
 from experiments.networks import CHECKPOINTS
 from experiments.runs import load_exported
 from jaxvision import weights
-from jaxvision.captioning import Captioner, Vocabulary, beam_search, greedy, sample, with_min_length, without_repeats
+from jaxvision.captioning import (
+    Captioner,
+    Vocabulary,
+    beam_search,
+    captioner,
+    greedy,
+    sample,
+    with_min_length,
+    without_repeats,
+)
 from jaxvision.errors import InputError
-from jaxvision.recurrent import GRUParams, RecurrentParams
+from jaxvision.files import parse_json
 
 EMBEDDED = CHECKPOINTS / "captioner_scenes.safetensors"
 BATCH = 100  # pictures decoded at once
+ENCODERS = ("scenes", "imagenet", "course")
+
+_STATED = ("encoder", "encoder_sha256", "max_length", "vocabulary")  # by every file
+_LARGEST, _MOST_LAYERS = 1 << 20, 100
+_ANEW = "get or train the file anew"
 
 
 @dataclass(frozen=True)
@@ -164,17 +179,31 @@ def load_captioner(file: Path) -> TrainedCaptioner:
             not the one it was trained with.
     """
     about, tensors = load_exported(file, "captioner", "caption")
-    template = _template(about)
+    lacking = {*_STATED, "sizes" if "model" in about else "cell"} - about.keys()
+    if lacking:
+        raise InputError(f"{file} does not state {', '.join(sorted(lacking))} of its captioner: {_ANEW}")
+    if about["encoder"] not in ENCODERS or not re.fullmatch(r"[1-9]\d{0,3}", about["max_length"], re.ASCII):
+        raise InputError(
+            f"{file} states the encoder {about['encoder']!r} and captions of {about['max_length']!r} words: expected "
+            f"one of {', '.join(ENCODERS)} and 1 to 9999; {_ANEW}"
+        )
+    vocabulary = _vocabulary(file, about["vocabulary"])
+    template = _template(file, about, tensors)
     leaves = named_leaves(template)
     missing = [name for name in leaves if name not in tensors]
     if missing:
-        raise InputError(f"{file} is damaged, its captioner has no {missing[0]}: get or train the file anew")
-    vocabulary = Vocabulary(tuple(json.loads(about["vocabulary"])))
-    n_words = next(len(tensors[name]) for name in leaves if name.endswith("W_embed"))
+        raise InputError(f"{file} is damaged, its captioner has no {missing[0]}: {_ANEW}")
+    n_words = next(leaf.shape[0] for name, leaf in leaves.items() if name.endswith("W_embed"))
+    for name, leaf in leaves.items():
+        if tensors[name].shape != leaf.shape:
+            raise InputError(
+                f"{file} is damaged, {name} of its captioner has the shape {tensors[name].shape}, expected "
+                f"{leaf.shape}: {_ANEW}"
+            )
     if len(vocabulary) != n_words:
         raise InputError(
             f"{file} has {len(vocabulary)} words and weights for {n_words}: the vocabulary does not match the "
-            "captioner, get or train the file anew"
+            f"captioner, {_ANEW}"
         )
     encoder = load_encoder(about["encoder"], grid="model" in about)
     if encoder.digest != about["encoder_sha256"]:
@@ -187,14 +216,35 @@ def load_captioner(file: Path) -> TrainedCaptioner:
     return TrainedCaptioner(model, vocabulary, encoder, int(about["max_length"]))
 
 
-def _template(about: dict[str, str]) -> Any:
-    """A captioner of the file's structure, whose leaves are placeholders."""
-    some: Any = jax.ShapeDtypeStruct((), jnp.float32)
+def _vocabulary(file: Path, text: str) -> Vocabulary:
+    words = parse_json(text, f"the vocabulary in {file}", _ANEW)
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"the vocabulary in {file} is no list of words: {_ANEW}")
+    try:
+        return Vocabulary(tuple(words))
+    except InputError as error:
+        raise InputError(f"the vocabulary in {file} cannot be used ({error}): {_ANEW}") from error
+
+
+def _template(file: Path, about: dict[str, str], tensors: dict[str, np.ndarray]) -> Any:
+    """A captioner of the file's structure, whose leaves are shapes."""
+    build, sizes = partial(captioner, cell=about.get("cell", "")), {}
     if "model" in about:
-        model = jax.eval_shape(partial(ATTENTIVE[about["model"]], **json.loads(about["sizes"])), jax.random.key(0))
-        return OfRawCells(model, some, some)
-    cell = GRUParams if about["cell"] == "gru" else RecurrentParams
-    return Captioner(some, some, some, cell(*[some] * len(cell._fields)), some, some)
+        build, sizes = ATTENTIVE.get(about["model"]), parse_json(about["sizes"], f"the sizes in {file}", _ANEW)
+    elif {"W_proj", "W_embed"} <= set(tensors) and tensors["W_proj"].ndim == tensors["W_embed"].ndim == 2:
+        (features, hidden), (words, embedded) = tensors["W_proj"].shape, tensors["W_embed"].shape
+        sizes = {"feature_size": features, "hidden_size": hidden, "vocabulary_size": words, "embed_size": embedded}
+    known = isinstance(sizes, dict) and all(type(size) is int and 0 < size <= _LARGEST for size in sizes.values())
+    if build is None or not known or sizes.get("num_layers", 1) > _MOST_LAYERS:
+        raise InputError(f"{file} holds a captioner of no kind or size known here: {_ANEW}")
+    try:
+        model = jax.eval_shape(partial(build, **sizes), jax.random.key(0))
+    except Exception as error:  # sizes that no captioner has, or that do not go together
+        raise InputError(f"{file} holds a captioner that cannot be built ({error}): {_ANEW}") from error
+    if "model" not in about:
+        return model
+    of_cells: Any = jax.ShapeDtypeStruct((sizes["feature_size"],), jnp.float32)
+    return OfRawCells(model, of_cells, of_cells)
 
 
 def rounded(captioner: TrainedCaptioner) -> TrainedCaptioner:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, TypeVar
 
+import jax
 import tyro
 
 from jaxvision.errors import InputError
@@ -63,7 +64,7 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     except Preempted:
         _leave(f"Preempted: {_how_to_go_on(program, resolved, words)}", PREEMPTED)
     except Exception as error:
-        sentence = machine_sentence(error)
+        sentence = machine_sentence(error) or _lost_process(error, program, resolved, words)
         if sentence is None:
             raise
         _leave(sentence, MENDABLE)
@@ -146,6 +147,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _lost_process(error: Exception, program: str, config: Any, words: Sequence[str]) -> str | None:
+    """Of several processes that train together: one sentence when another one is gone."""
+    ours = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error)
+    if not ours or jax.process_count() == 1:
+        return None
+    said = str(error).split("\n", maxsplit=1)[0][:200]
+    return (
+        f"Another process of this training was lost ({said}): start all again, {_how_to_go_on(program, config, words)}"
+    )
 
 
 def _resumable(config: Any) -> bool:

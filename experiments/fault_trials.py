@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from experiments import optimizers, runs
+from experiments import meshes, optimizers, runs
+from experiments.meshes import DIVIDED
 from jaxvision import gan
 from jaxvision.backbones import lenet
 from jaxvision.captioning import Vocabulary, caption_loss, captioner
@@ -35,6 +37,8 @@ class Config:
     steps_per_dispatch: int
     learning_rate: float = 1e-3
     seed: int = 0
+    mesh: str | None = None
+    hosts: str | None = None
     run_dir: Path | None = None
     resume: bool = False
 
@@ -66,6 +70,7 @@ def main(config: Config) -> Result:
             batch_fn,
             n_steps=config.steps,
             steps_per_dispatch=config.steps_per_dispatch,
+            layout=meshes.layout(config, PartitionSpec(None, "data") if config.kind == "gan" else DIVIDED),
         )
         run.finish({"steps": config.steps})
     return Result(run.path)

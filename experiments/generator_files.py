@@ -1,5 +1,6 @@
 """Trained generators as files: one byte a weight, so that one of seven million weights takes seven megabytes."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from experiments.networks import CHECKPOINTS
 from experiments.runs import load_exported
 from jaxvision import weights
 from jaxvision.backbones import load_state_dict, state_dict
+from jaxvision.errors import InputError
 
 EMBEDDED = CHECKPOINTS / "generator_mnist.safetensors"
+NETWORKS = ("mlp", "dcgan", "resnet")
 SCALE = ".scale"  # of a kernel's outputs, under the kernel's name with this behind it
 
 
@@ -74,15 +77,29 @@ def load_generator(file: Path) -> TrainedGenerator:
         InputError: if the file is missing, damaged or of another kind.
     """
     about, tensors = load_exported(file, "generator", "gan")
-    network, latent_dim = about["network"], int(about["latent_dim"])
+    network, latent_dim = about.get("network", ""), about.get("latent_dim", "")
     # Files of the first days do not state the shape: they draw grey images of 28 x 28.
-    height, width, channels = map(int, about.get("shape", "28 x 28 x 1").split(" x "))
-    shape = (height, width, channels)
-    kernels = {
-        name: tensors[name] * tensors[name + SCALE] if name + SCALE in tensors else tensors[name]
-        for name in tensors
-        if not name.endswith(SCALE)
-    }
-    empty = jax.eval_shape(lambda: gan_training.generator(network, latent_dim, jax.random.key(0), shape))
+    sides = re.fullmatch(r"(\d{1,4}) x (\d{1,4}) x (\d)", about.get("shape", "28 x 28 x 1"), re.ASCII)
+    if network not in NETWORKS or not re.fullmatch(r"[1-9]\d{0,4}", latent_dim, re.ASCII) or sides is None:
+        raise InputError(
+            f"{file} states the network {network!r}, {latent_dim!r} latent numbers and the shape "
+            f"{about.get('shape')!r}: expected one of {', '.join(NETWORKS)}, up to 99999, and 28 x 28 x 1 or the like; "
+            "get or train the file anew"
+        )
+    shape = (int(sides[1]), int(sides[2]), int(sides[3]))
+    kernels = {name: _unscaled(file, name, tensors) for name in tensors if not name.endswith(SCALE)}
+    empty = jax.eval_shape(lambda: gan_training.generator(network, int(latent_dim), jax.random.key(0), shape))
     model = load_state_dict(empty, kernels, source=str(file))
-    return TrainedGenerator(model, network, latent_dim, shape, about.get("dataset", ""))
+    return TrainedGenerator(model, network, int(latent_dim), shape, about.get("dataset", ""))
+
+
+def _unscaled(file: Path, name: str, tensors: dict[str, np.ndarray]) -> np.ndarray:
+    kernel, scale = tensors[name], tensors.get(name + SCALE)
+    if scale is None:
+        return kernel
+    if scale.shape != (*kernel.shape[:1], *[1] * (kernel.ndim - 1)):  # another shape might fill the memory
+        raise InputError(
+            f"{file} is damaged, {name} has the shape {kernel.shape} and its scale {scale.shape}: get or train the "
+            "file anew"
+        )
+    return kernel * scale

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -140,7 +141,7 @@ def _digits(weights: str) -> Network:
 
 
 def _from_file(path: Path) -> Network:
-    if not path.exists():
+    if not os.path.exists(path):  # a name may be too long to ask a Path about
         raise InputError(
             f"{path} is not there: --weights takes auto, imagenet, scenes, mnist, mnist_robust or a safetensors "
             "file with torchvision's parameter names"
@@ -156,7 +157,7 @@ def _from_file(path: Path) -> Network:
     if damaged:
         raise InputError(f"{path} holds values that are not finite (in {damaged[0]}): train or download it again")
     name, build, _, last = found
-    n_classes = len(tensors[last])
+    n_classes = tensors[last].size
     note = f"{name} with {n_classes} classes, read from {path} as asked for by name."
     return _network(f"{name}, {path.name}", build(weights=path), n_classes, note, str(path))
 

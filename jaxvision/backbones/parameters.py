@@ -40,7 +40,9 @@ def build(
     head = f"{network.head}.bias"
     if head not in tensors:
         raise InputError(f"{source}: there is no {head}, so these are not weights of {name}: give its own file")
-    found = len(tensors[head])
+    found = tensors[head].size
+    if not found:
+        raise InputError(f"{source}: {head} is empty, so these are not weights of {name}: give its own file")
     if width not in (None, found):
         raise InputError(f"{source}: {found} {kind}, not {argument}={width}: leave {argument} out")
     shapes = jax.eval_shape(lambda: network(found, key=jax.random.key(0)))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, Int32
 
 from jaxvision.errors import InputError
-from jaxvision.files import atomic_write
+from jaxvision.files import atomic_write, parse_json
 
 NULL, START, END, UNK = range(4)
 """Ids of the words that no caption has: padding, beginning, end, and any word that is not in the vocabulary."""
@@ -255,8 +255,6 @@ def _words(caption: Sequence[str]) -> Sequence[str]:
 
 def _json(path: str | os.PathLike[str]) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_bytes(), f"{path}", "expected a vocabulary; make or get the file anew")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}): expected a vocabulary; make or get the file anew") from error

@@ -247,7 +247,11 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """
     path = Path(path)
     try:
-        with _opened(path) as stream, Image.open(stream, formats=_FORMATS) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            _opened(path) as stream,
+            Image.open(stream, formats=_FORMATS) as image,
+        ):
             exif, profile = image.getexif(), image.info.get("icc_profile")
             exif.pop(ExifTags.Base.Orientation, None)
             # A profile for grey or CMYK does not describe the RGB that is written.
@@ -255,6 +259,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, bytes]:
                 "exif": exif.tobytes() if len(exif) else None,
                 "icc_profile": profile if image.mode == "RGB" else None,
             }
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # on damaged data Pillow's readers raise nearly anything
         raise InputError(f"{path} cannot be read as an image ({error}): expected {_NAMES}") from error
     return {name: value for name, value in found.items() if value}

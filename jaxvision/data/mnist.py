@@ -51,7 +51,7 @@ MNIST_FILES = _files(
 
 FASHION_MNIST_FILES = _files(
     "fashion_mnist",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
     "MIT, Zalando SE",
     {
         "train-images": ("md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),

@@ -168,7 +168,7 @@ def _refused(file: PublishedFile, part: Path, error: HTTPError) -> None:
     if error.code in (408, 425, 429) or error.code >= 500:
         raise Interrupted(f"the server answered {error.code} {error.reason}") from error
     if 300 <= error.code < 400:
-        raise InputError(f"{file.url} redirects in a circle or to a place that is not a web address") from error
+        raise InputError(f"{file.url} redirects in a circle or to a place that is not https") from error
     raise InputError(
         f"{file.url} cannot be had: the server answered {error.code} {error.reason}; if the file has moved, put it at "
         f"{file.location} yourself"

@@ -3,10 +3,22 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from jaxvision.errors import InputError
 from jaxvision.files.digest import digest
 from jaxvision.files.places import home
+
+
+def secure(url: str) -> bool:
+    """Whether nobody on the way can change what comes from an address: https, or this machine itself.
+
+    Example:
+        >>> secure("https://example.org/a"), secure("http://example.org/a"), secure("http://127.0.0.1:80@example.org/")
+        (True, False, False)
+    """
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost"))
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,7 @@ class PublishedFile:
         note: anything a user should know.
 
     Raises:
-        ValueError: for a path that leaves the home folder or a digest of another form.
+        ValueError: for a path that leaves the home folder, an address that is not https, or a digest of another form.
 
     Example:
         >>> PublishedFile("sets/a.gz", "https://example.org/a.gz", "sha256:" + 64 * "0", 12, "public domain").name
@@ -41,6 +53,8 @@ class PublishedFile:
         parts = PurePosixPath(self.path)
         if parts.is_absolute() or ".." in parts.parts or not parts.name:
             raise ValueError(f"path must stay inside the home folder, got {self.path!r}")
+        if not secure(self.url):
+            raise ValueError(f"url must begin with https://, got {self.url!r}")
         algorithm, _, value = self.digest.partition(":")
         digits = {"sha256": 64, "md5": 32, "": 0}.get(algorithm)
         if len(value) != digits or not set(value) <= set("0123456789abcdef"):

@@ -3,13 +3,24 @@
 import http.client
 import re
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from jaxvision.errors import InputError
 from jaxvision.files.progress import Report
+from jaxvision.files.published import secure
 
 PIECE = 1 << 18  # bytes; what a slow line delivers in well under a second
+
+
+class _Secure(HTTPRedirectHandler):
+    """Follows no redirect away from https, where anybody on the way could answer."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        if not secure(newurl) or (req.type, newurl.partition(":")[0]) == ("https", "http"):
+            raise HTTPError(newurl, code, msg, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class Interrupted(Exception):
@@ -20,7 +31,7 @@ def receive(url: str, part: Path, *, offset: int, size: int | None, timeout: flo
     """Ask for the bytes from `offset` on and append them; start over where the server sends the whole file.
 
     Args:
-        url: an http or https address; redirects are followed.
+        url: an https address; redirects are followed to others of the kind.
         part: the partial file, `offset` bytes long.
         offset: bytes that are already there.
         size: bytes of the whole file, or None if unknown.
@@ -59,7 +70,7 @@ def receive(url: str, part: Path, *, offset: int, size: int | None, timeout: flo
 
 def _connect(request: Request, timeout: float) -> http.client.HTTPResponse:
     try:
-        return urlopen(request, timeout=timeout)
+        return build_opener(_Secure).open(request, timeout=timeout)
     except HTTPError:
         raise
     except TimeoutError as error:

@@ -23,7 +23,7 @@ from jaxtyping import Array
 from orbax.checkpoint import v1 as orbax
 
 from jaxvision.errors import InputError
-from jaxvision.files import sha256, writing_error
+from jaxvision.files import parse_json, sha256, writing_error
 from jaxvision.training.hosts import by_first, is_first
 
 SUMS = "SHA256SUMS"
@@ -108,7 +108,7 @@ def load(checkpoint: str | os.PathLike[str], template: Any) -> Any:
     """
     checkpoint = Path(checkpoint).absolute()
     verify(checkpoint)
-    saved = json.loads((checkpoint / TREE).read_text(encoding="utf-8"))["leaves"]
+    saved = _described(checkpoint)
     leaves = _named(template)
     _require_match(checkpoint, saved, {name: _describe(leaf) for name, leaf in leaves.items()})
     targets = {name: _target(leaf) for name, leaf in leaves.items() if leaf.size}
@@ -289,6 +289,23 @@ def _untarget(leaf: Any, raw: Array | None) -> Array:
     if raw is None:
         return jnp.zeros(leaf.shape, leaf.dtype)
     return jax.random.wrap_key_data(raw, impl=_implementation(leaf)) if _is_key(leaf) else raw
+
+
+def _described(checkpoint: Path) -> dict[str, Any]:
+    """What `tree.json` says of each leaf; its sum is right, but whoever wrote that may have written this."""
+    mend = "resume from another one"
+    try:
+        tree = parse_json((checkpoint / TREE).read_bytes(), f"{checkpoint / TREE}", mend)
+    except OSError as error:
+        raise InputError(f"{checkpoint} cannot be read ({error}): {mend}") from error
+    leaves: Any = tree.get("leaves") if isinstance(tree, dict) else None
+    whole = isinstance(leaves, dict) and all(
+        isinstance(leaf, dict) and isinstance(leaf.get("dtype"), str) and isinstance(leaf.get("shape"), list)
+        for leaf in leaves.values()
+    )
+    if not whole:
+        raise InputError(f"{checkpoint / TREE} does not say which arrays there are, by name, dtype and shape: {mend}")
+    return leaves
 
 
 def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from jaxvision.errors import InputError
-from jaxvision.files import atomic_write, exclusive, writing_error
+from jaxvision.files import atomic_write, exclusive, parse_json, writing_error
 from jaxvision.training import checkpoints
 from jaxvision.training.hosts import by_first, is_first
 from jaxvision.training.tensorboard import EventFile
@@ -115,11 +115,16 @@ class Run:
 
         Returns:
             Dictionaries with "step" and the metrics, in the order of the steps.
+
+        Raises:
+            InputError: the file cannot be read, or a line in it is something else.
         """
-        if not self._metrics_path.exists():
-            return []
-        lines = self._metrics_path.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]  # after the last newline: nothing, or half a line
+        try:
+            lines = self._metrics_path.read_bytes().split(b"\n") if self._metrics_path.exists() else []
+        except OSError as error:
+            raise InputError(f"{self._metrics_path} cannot be read: {error.strerror or error}") from error
+        # After the last newline: nothing, or half a line.
+        return [_row(line, f"line {number} of {self._metrics_path}") for number, line in enumerate(lines[:-1], 1)]
 
     def save(self, state: Any) -> Path:
         """Checkpoints the state under its step; see `checkpoints.save`."""
@@ -290,9 +295,12 @@ class _StandIn(Run):
 
 def _require_same(path: Path, config: Any, free: Collection[str]) -> None:
     try:
-        before = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = (path / "config.json").read_bytes()
+    except OSError as error:
         raise InputError(f"{path} is not a run to go on with ({error}): see --run-dir") from error
+    before = parse_json(text, f"{path / 'config.json'}", "choose another run with --run-dir", finite=False)
+    if not isinstance(before, dict):
+        raise InputError(f"{path} is not a run to go on with (config.json holds no settings by name): see --run-dir")
     now = json.loads(_json(config))
     for field in [f for f in now | before if f not in free and now.get(f) != before.get(f)]:
         raise InputError(
@@ -301,9 +309,18 @@ def _require_same(path: Path, config: Any, free: Collection[str]) -> None:
         )
 
 
+def _row(line: bytes, named: str) -> dict[str, int | float]:
+    mend = 'expected {"step": 1, "loss": 0.5} or the like; take the line out'
+    row = parse_json(line, named, mend, finite=False)  # a loss that is no number is logged before it stops the run
+    numbers = isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values())
+    if not numbers or not isinstance(row.get("step"), int):
+        raise InputError(f"{named} is no step with its metrics: {mend}")
+    return row
+
+
 def _refuse(path: Path) -> None:
     try:
-        holder = (path / LOCK).read_text(encoding="utf-8")
+        holder = (path / LOCK).read_text(encoding="utf-8", errors="replace")
     except OSError:  # it has ended since
         holder = ""
     raise InputError(

@@ -1,11 +1,10 @@
 """What the 1000 outputs of an ImageNet network mean."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from jaxvision.errors import InputError
-from jaxvision.files import fetch, home
+from jaxvision.files import fetch, home, parse_json
 from jaxvision.weights.manifest import CLASS_NAMES
 
 
@@ -22,7 +21,7 @@ def imagenet_class_names() -> tuple[str, ...]:
         InputError: if neither file is there and none can be downloaded, or its content is of another form.
 
     Example:
-        >>> import os, tempfile
+        >>> import json, os, tempfile
         >>> from unittest import mock
         >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, JAXVISION_HOME=folder):
         ...     (Path(folder) / "imagenet").mkdir()
@@ -52,8 +51,6 @@ def imagenet_class_names() -> tuple[str, ...]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}): move it away to have it downloaded again") from error
+        return parse_json(path.read_bytes(), f"{path}", "move it away to have it downloaded again")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

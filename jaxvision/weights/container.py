@@ -8,7 +8,8 @@ change), and does not read bfloat16.
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 
 from jaxvision.errors import InputError
-from jaxvision.files import atomic_write
+from jaxvision.files import atomic_write, parse_json
 
 Tensors = dict[str, Shaped[np.ndarray, "..."]]
 
@@ -102,16 +103,46 @@ def read(path: str | os.PathLike[str]) -> Tensors:
         jaxvision.errors.InputError: no_such.safetensors is missing: expected a safetensors file with weights
     """
     path = Path(path)
-    try:
+    with _judged(path):
         _refuse_pickles(path)
         # Checks lengths, offsets, types and that the tensors fill the file exactly.
         with safe_open(path, framework="np"):
             pass
         with path.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
+            header = parse_json(stream.read(length), f"the header of {path}", "get a whole copy of the file")
             header.pop("__metadata__", None)
             return {name: _tensor(path, name, entry, 8 + length) for name, entry in header.items()}
+
+
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The text that `save` was given beside the tensors.
+
+    Args:
+        path: a safetensors file.
+
+    Returns:
+        Text by name; none where there is none.
+
+    Raises:
+        InputError: as `read`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(Path(folder) / "a.safetensors", {"scale": np.float32([1, 2])}, {"dataset": "mnist"})
+        ...     metadata(Path(folder) / "a.safetensors")
+        {'dataset': 'mnist'}
+    """
+    path = Path(path)
+    with _judged(path), safe_open(path, framework="np") as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _judged(path: Path) -> Generator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: expected a safetensors file with weights") from error
     except SafetensorError as error:
@@ -121,26 +152,6 @@ def read(path: str | os.PathLike[str]) -> Tensors:
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; expected a safetensors file") from error
-
-
-def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The text that `save` was given beside the tensors.
-
-    Args:
-        path: a sound safetensors file, as `read` has found.
-
-    Returns:
-        Text by name; none where there is none.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save(Path(folder) / "a.safetensors", {"scale": np.float32([1, 2])}, {"dataset": "mnist"})
-        ...     metadata(Path(folder) / "a.safetensors")
-        {'dataset': 'mnist'}
-    """
-    with safe_open(path, framework="np") as file:
-        return file.metadata() or {}
 
 
 def _refuse_pickles(path: Path) -> None:

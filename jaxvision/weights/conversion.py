@@ -111,6 +111,11 @@ def _array(torch: Any, path: Path, name: object, value: Any) -> np.ndarray:
     value = value.detach()
     if value.is_quantized or value.is_complex():
         raise InputError(f"{path} holds {name!r} of type {value.dtype}: expected plain floats or integers")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():  # a few bytes that stand for gigabytes
+        raise InputError(
+            f"{path} holds {name!r} of the shape {tuple(value.shape)} and fewer numbers than that: save "
+            "model.state_dict() alone"
+        )
     return (value.float() if value.is_floating_point() else value).contiguous().numpy()
 
 

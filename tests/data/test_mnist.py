@@ -46,8 +46,11 @@ ZIPPED = gzip.compress(idx(ARRAY), mtime=0)  # a time of day would be part of a 
         (idx(ARRAY)[:10], "cut off in its header"),
         (bytes([0, 0, 8, 0]), "cut off in its header"),
         (idx(ARRAY)[:-1], "states 3 x 4 x 5 = 60 bytes, 59 follow"),
-        (idx(ARRAY) + b"\0", "states 3 x 4 x 5 = 60 bytes, 61 follow"),
-        (bytes([0, 0, 8, 200]) + 800 * b"\xff", "is damaged: its header states"),
+        (idx(ARRAY) + b"\0", "states 3 x 4 x 5 = 60 bytes, more follow"),
+        (bytes([0, 0, 8, 200]) + 800 * b"\xff", "states 200 axes: at most 8"),
+        (bytes([0, 0, 8, 2]) + 8 * b"\xff", "too large: its header states"),
+        (bytes([0, 0, 8, 8]) + 28 * b"\xff" + bytes(4), "too large: its header states"),  # none of very long rows
+        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 5]) + bytes(10**8), 1, mtime=0), "5 bytes, more follow"),
         (ZIPPED[:-12], "is damaged"),
         (ZIPPED[:20] + b"garbage" + ZIPPED[27:], "is damaged"),
     ],
@@ -103,7 +106,7 @@ def test_wrong_content_is_refused(small_home):
     image_file.location.write_bytes(idx(np.zeros((n, 32, 32), np.uint8)))
     with pytest.raises(InputError, match=r"expected \(10000, 28, 28\)"):
         read("test")
-    image_file.location.write_bytes(gzip.compress(bytes(5000))[:-9])
+    image_file.location.write_bytes(gzip.compress(idx(np.zeros((n, 28, 28), np.uint8)))[:-9])
     with pytest.raises(InputError, match=r"is damaged .* get a whole copy of it"):
         read("test")
 

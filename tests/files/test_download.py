@@ -289,7 +289,7 @@ def test_a_server_error_is_tried_again(serve, own_home):
 
 @pytest.mark.parametrize("location", ["/file.bin", "file:///etc/hostname"])
 def test_a_redirect_in_a_circle_or_to_this_machines_files_is_refused(location, serve, own_home):
-    with pytest.raises(InputError, match="redirects in a circle or to a place that is not a web address"):
+    with pytest.raises(InputError, match="redirects in a circle or to a place that is not https"):
         get(published(serve(status(302, Location=location)).url))
 
 

@@ -26,7 +26,7 @@ _ARCHIVES = {
 COCO_FILES = {
     path.rpartition("/")[2]: PublishedFile(
         f"coco/{path.rpartition('/')[2]}.zip",
-        f"http://images.cocodataset.org/{path}.zip",
+        f"https://s3.amazonaws.com/images.cocodataset.org/{path}.zip",
         f"sha256:{sha256}",
         size,
         "annotations CC BY 4.0, COCO Consortium; pictures under Flickr's terms of use",

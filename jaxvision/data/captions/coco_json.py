@@ -1,14 +1,15 @@
 """Caption files in COCO's JSON, and the split file of Karpathy and Fei-Fei."""
 
-import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxvision.data.captions.zips import check_size, unzipping
 from jaxvision.errors import InputError
+from jaxvision.files import parse_json
+from jaxvision.files.json_text import MAX_BYTES
 
 _KARPATHY_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
 
@@ -42,7 +43,7 @@ def read_coco_json(path: str | os.PathLike[str], *, member: str | None = None) -
             not list, or a picture without captions.
 
     Example:
-        >>> import tempfile
+        >>> import json, tempfile
         >>> content = {"images": [{"id": 7, "file_name": "a.jpg"}]}
         >>> content["annotations"] = [{"image_id": 7, "caption": "A cat."}]
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -58,9 +59,10 @@ def read_coco_json(path: str | os.PathLike[str], *, member: str | None = None) -
     named = f"{member} in {path}" if member else f"{path}"
     captions: dict[int, list[str]] = {}
     try:
-        files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
+        files = {_whole(image["id"]): _text(image["file_name"]) for image in content["images"]}
         for annotation in content["annotations"]:
-            captions.setdefault(int(annotation["image_id"]), []).append(_said(annotation["caption"], annotation, named))
+            said = _said(annotation["caption"], annotation, named)
+            captions.setdefault(_whole(annotation["image_id"]), []).append(said)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -116,7 +118,8 @@ def read_karpathy_json(
         for image in content["images"]:
             if image["split"] in _KARPATHY_SPLITS[split]:
                 captions = tuple(_said(sentence["raw"], sentence, named) for sentence in image["sentences"])
-                records.append(CocoRecord(f"{image['filepath']}/{image['filename']}", int(image["cocoid"]), captions))
+                file = f"{_text(image['filepath'])}/{_text(image['filename'])}"
+                records.append(CocoRecord(file, _whole(image["cocoid"]), captions))
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -129,6 +132,21 @@ def read_karpathy_json(
     if silent := [record.file for record in records if not record.captions]:
         raise InputError(f"{named} has no caption for {_some(silent)}: every picture needs at least one")
     return tuple(records)
+
+
+def _whole(number: Any) -> int:
+    """COCO's numbers are integers; a text of digits will do."""
+    if isinstance(number, bool) or not isinstance(number, int | str):
+        raise TypeError("a number that is none")
+    if not -(2**63) <= int(number) < 2**63:
+        raise ValueError("a number beyond 64 bits")
+    return int(number)
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError("a name that is no text")
+    return name
 
 
 def _said(caption: Any, annotation: Mapping[str, Any], named: str) -> str:
@@ -145,16 +163,15 @@ def _some(files: list[str]) -> str:
 
 
 def _json(path: str | os.PathLike[str], member: str | None) -> Any:
+    path = Path(path)
+    mend = "get a whole copy of it"
+    if member is not None:
+        with unzipping(path), zipfile.ZipFile(path) as archive:
+            if member not in archive.NameToInfo:
+                raise InputError(f"{path} does not hold {member}: get the official archive")
+            check_size(path, archive.getinfo(member), MAX_BYTES)
+            return parse_json(archive.read(member), f"{member} in {path}", mend)
     try:
-        if member is None:
-            return json.loads(Path(path).read_bytes())
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(member))
+        return parse_json(path.read_bytes(), f"{path}", mend)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; choose a file that you can read") from error
-    except KeyError as error:
-        raise InputError(f"{path} does not hold {member}: get the official archive") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(f"{path} is damaged ({error}): get a whole copy of it") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON ({error}): get a whole copy of it") from error

@@ -1,29 +1,28 @@
 """The caption data of Stanford's CS231n: COCO 2014 as integers, with features of VGG-16."""
 
 import dataclasses
-import json
 import shutil
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from jaxvision.data.captions.extra import extra
+from jaxvision.data.captions.hdf5 import MAX_BYTES, read_dataset
+from jaxvision.data.captions.zips import check_size, unzipping
 from jaxvision.errors import InputError
-from jaxvision.files import PublishedFile, atomic_write, exclusive, fetch, home, notice
+from jaxvision.files import PublishedFile, atomic_write, exclusive, fetch, home, notice, parse_json
 
 # The course publishes neither size nor digest: the first download is trusted, and its SHA-256 is kept beside it.
 COURSE_PACK = PublishedFile(
     "coco_captioning/coco_captioning.zip",
-    "http://cs231n.stanford.edu/coco_captioning.zip",
+    "https://cs231n.stanford.edu/coco_captioning.zip",
     "",
     None,
     "captions CC BY 4.0, COCO Consortium; features by Stanford's CS231n",
     "about 1 GB",
 )
+
 
 _FEATURES = {"fc7": "vgg16_fc7", "fc7_pca": "vgg16_fc7_pca"}
 _SPLITS = {"train": "train", "validation": "val"}
@@ -87,11 +86,11 @@ def course_captions(split: str, *, features: str = "fc7_pca", folder: str = "coc
             f"{part}2014_urls.txt",
         )
     )
-    captions = _dataset(caption_file, f"{part}_captions", 2, "iu").astype(np.int32)
-    indices = _dataset(caption_file, f"{part}_image_idxs", 1, "iu").astype(np.int32)
-    table = _dataset(feature_file, "features", 2, "f").astype(np.float32, copy=False)
+    captions = read_dataset(caption_file, f"{part}_captions", 2, "iu").astype(np.int32)
+    indices = read_dataset(caption_file, f"{part}_image_idxs", 1, "iu").astype(np.int32)
+    table = read_dataset(feature_file, "features", 2, "f").astype(np.float32, copy=False)
     words = _words(word_file)
-    urls = tuple(url_file.read_text(encoding="utf-8").split())
+    urls = _urls(url_file)
     _check_captions(caption_file, captions, len(words), word_file)
     if len(indices) != len(captions):
         raise InputError(
@@ -128,43 +127,28 @@ def _file(folder: str, name: str) -> Path:
 
 
 def _unpack(archive: Path, path: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            member = next((info for info in opened.infolist() if PurePosixPath(info.filename).name == path.name), None)
-            if member is None:
-                raise InputError(f"{archive} does not hold {path.name}: get the course's archive, {COURSE_PACK.url}")
-            with opened.open(member) as source, atomic_write(path) as stream:
-                shutil.copyfileobj(source, stream, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{archive} is damaged ({error}): move it away and get a whole copy of it") from error
+    with unzipping(archive), zipfile.ZipFile(archive) as opened:
+        member = next((info for info in opened.infolist() if PurePosixPath(info.filename).name == path.name), None)
+        if member is None:
+            raise InputError(f"{archive} does not hold {path.name}: get the course's archive, {COURSE_PACK.url}")
+        check_size(archive, member, MAX_BYTES)
+        with opened.open(member) as source, atomic_write(path) as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
 
 
-def _dataset(path: Path, name: str, rank: int, kinds: str) -> np.ndarray:
-    with extra(f"{path} is an HDF5 file and h5py"):
-        import h5py  # noqa: PLC0415 - an extra
+def _urls(path: Path) -> tuple[str, ...]:
     try:
-        with h5py.File(path, "r") as file:
-            found: Any = file.get(name)
-            if not isinstance(found, h5py.Dataset):
-                raise InputError(
-                    f"{path} has no data set {name!r}, only {', '.join(file) or 'nothing'}: get another copy"
-                )
-            if found.ndim != rank or found.dtype.kind not in kinds or 0 in found.shape:
-                raise InputError(
-                    f"{name!r} in {path} is {found.dtype} of shape {found.shape}: expected {rank} dimensions of "
-                    f"{'floats' if kinds == 'f' else 'integers'}, none of them empty"
-                )
-            return found[()]
-    except (OSError, RuntimeError) as error:  # what HDF5 says of files that are cut off or others'
-        raise InputError(f"{path} is damaged or no HDF5 file ({error}): get a whole copy of it") from error
+        return tuple(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): get a whole copy of it") from error
 
 
 def _words(path: Path) -> tuple[str, ...]:
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes(), f"{path}", "get a whole copy of it")
         words = [str(word) for word in content["idx_to_word"]]
         known = {str(word): int(index) for word, index in content["word_to_idx"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path} is not the course's vocabulary: expected JSON with 'idx_to_word' and 'word_to_idx'; "
             "get a whole copy of it"

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,10 @@ from jaxvision.data.captions.extra import extra
 from jaxvision.data.captions.record import CaptionedImages
 from jaxvision.data.images import resize_image
 from jaxvision.errors import InputError
-from jaxvision.files import exclusive, home, notice, sha256, writing_error
+from jaxvision.files import exclusive, home, notice, parse_json, sha256, writing_error
 
 _FORMAT = "jaxvision features 1"
+_MAX_RATIO = 1000  # bytes of features for each of the file, which array_record presses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,8 @@ class CachedFeatures:
         return len(self.names)
 
     def __getitem__(self, row: SupportsIndex) -> Float32[np.ndarray, "..."]:
-        return self._array(self._reader[range(len(self))[row]])
+        (data,) = self._records([range(len(self))[row]])
+        return self._array(data)
 
     def __iter__(self) -> Iterator[Float32[np.ndarray, "..."]]:
         return (self[i] for i in range(len(self)))
@@ -59,14 +62,27 @@ class CachedFeatures:
         return {name: value for name, value in self.__dict__.items() if name != "_reader"}  # open files stay here
 
     def load(self) -> Float32[np.ndarray, "n ..."]:
-        """All of them in memory, `(n, *shape)`."""
+        """All of them in memory, `(n, *shape)`; InputError if the file is damaged."""
         found = np.empty((len(self), *self.shape), np.float32)
         for start in range(0, len(self), 1024):
             rows = range(start, min(start + 1024, len(self)))
-            found[start : rows.stop] = [self._array(data) for data in self._reader.__getitems__(rows)]
+            found[start : rows.stop] = [self._array(data) for data in self._records(rows)]
         return found
 
+    def _records(self, rows: Sequence[int]) -> Sequence[bytes]:
+        try:
+            return self._reader.__getitems__(rows)
+        except (OSError, RuntimeError, ValueError, IndexError) as error:  # what array_record says of damaged files
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, why: str) -> InputError:
+        return InputError(
+            f"the cached features in {self.path} are damaged ({why}): remove the folder to have them computed again"
+        )
+
     def _array(self, data: bytes) -> Float32[np.ndarray, "..."]:
+        if len(data) != 4 * math.prod(self.shape):
+            raise self._damaged(f"a record of {len(data)} bytes for the shape {self.shape}")
         return np.frombuffer(data, "<f4").reshape(self.shape)
 
     @functools.cached_property
@@ -266,12 +282,17 @@ def _write(
 
 def _open(path: Path, computed: bool) -> CachedFeatures:
     try:
-        about = json.loads((path / "about.json").read_bytes())
+        about = parse_json((path / "about.json").read_bytes(), f"{path / 'about.json'}", "remove the folder")
         if about["sha256"] != sha256(path / "features.array_record"):
             raise ValueError("the SHA-256 is another")
         indices, names, shape = (tuple(about[name]) for name in ("indices", "names", "shape"))
-        return CachedFeatures(indices, names, dict(about["skipped"]), shape, path, computed)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = CachedFeatures(indices, names, dict(about["skipped"]), shape, path, computed)
+        bytes_there = (path / "features.array_record").stat().st_size
+        plain = all(type(n) is int and n >= 0 for n in (*indices, *shape)) and {*map(type, names)} <= {str}
+        if not plain or len(indices) != len(names) or 4 * len(names) * math.prod(shape) > _MAX_RATIO * bytes_there:
+            raise ValueError("names and numbers do not belong together, or state more than the file can hold")
+        return found
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"the cached features in {path} are damaged: remove the folder to have them computed again"
         ) from error

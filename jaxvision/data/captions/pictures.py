@@ -1,12 +1,14 @@
 """Encoded pictures in a folder or a zip file."""
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from jaxvision.data.captions.zips import check_size, unzipping
 from jaxvision.errors import InputError
+
+MAX_BYTES = 1 << 28  # of one picture, encoded: more than any that `decode_image` takes
 
 
 class Pictures:
@@ -41,12 +43,12 @@ class Pictures:
                     status = file.stat()
                     self.marks[file.name] = f"{status.st_size} {status.st_mtime_ns}"
                 return
-            self._archive = zipfile.ZipFile(place)
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{place} is damaged ({error}): get a whole copy of it") from error
         except OSError as error:
             raise InputError(f"cannot read {place}: {error.strerror or error}; choose one that you can read") from error
-        self._members = {Path(info.filename).name: info for info in self._archive.infolist() if not info.is_dir()}
+        with unzipping(place):
+            self._archive = zipfile.ZipFile(place)
+            members = self._archive.infolist()
+            self._members = {Path(info.filename).name: info for info in members if not info.filename.endswith("/")}
         self.marks = {name: f"{info.file_size} {info.CRC:08x}" for name, info in self._members.items()}
 
     def __enter__(self) -> "Pictures":
@@ -60,12 +62,13 @@ class Pictures:
 
     def read(self, name: str) -> bytes:
         """The bytes of one picture, encoded as they are; a damaged zip file is an InputError."""
+        self.check_holds([name], self.place)  # so that no name leads out of the folder
+        if self._archive is not None:
+            with unzipping(self.place):
+                check_size(self.place, self._members[name], MAX_BYTES)
+                return self._archive.read(self._members[name])
         try:
-            if self._archive is None:
-                return (self.place / name).read_bytes()
-            return self._archive.read(self._members[name])
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise InputError(f"{self.place} is damaged at {name} ({error}): get a whole copy of it") from error
+            return (self.place / name).read_bytes()
         except OSError as error:
             raise InputError(
                 f"cannot read {name} in {self.place}: {error.strerror or error}; choose one that you can read"
