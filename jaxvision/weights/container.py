@@ -6,6 +6,7 @@ change), and does not read bfloat16.
 """
 
 import json
+import math
 import os
 import struct
 from collections.abc import Generator, Mapping
@@ -37,6 +38,7 @@ _CODES = {
     "BOOL": "?",
 }
 _NAMES = {np.dtype(code): name for name, code in _CODES.items()}
+_MOST_AXES = 32
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -169,6 +171,10 @@ def _tensor(path: Path, name: str, entry: dict[str, Any], start: int) -> np.ndar
     if code is None:
         raise InputError(f"{path} holds {name!r} as {entry['dtype']}: expected floats of 16 to 64 bits or integers")
     shape = entry["shape"]
+    if (
+        math.prod(length or 1 for length in shape) >= 2**56 or len(shape) > _MOST_AXES
+    ):  # an empty tensor may state anything
+        raise InputError(f"{path} holds {name!r} of the shape {shape}, which is none: get a whole copy of the file")
     array = np.fromfile(path, code, count=int(np.prod(shape, dtype=np.int64)), offset=start + entry["data_offsets"][0])
     if entry["dtype"] == "BF16":  # the upper half of a float32
         array = (array.astype(np.uint32) << 16).view(np.float32)
