@@ -102,4 +102,5 @@ def _unscaled(file: Path, name: str, tensors: dict[str, np.ndarray]) -> np.ndarr
             f"{file} is damaged, {name} has the shape {kernel.shape} and its scale {scale.shape}: get or train the "
             "file anew"
         )
-    return kernel * scale
+    with np.errstate(all="ignore"):  # what is no number then is refused with the others
+        return kernel * scale
