@@ -28,6 +28,7 @@ from experiments.attack_subjects import Subject, subject
 from experiments.command import command
 from experiments.figures import percent, save, short_name
 from experiments.inputs import require_finite, require_number
+from experiments.meshes import spread
 from experiments.networks import load_network
 from experiments.tables import print_table, write_table
 from jaxvision.errors import InputError
@@ -56,6 +57,8 @@ class Config:
     """steps of an attack that takes many (a count); for each of nine targets of apgd_targeted, fab and autoattack"""
     n_samples: int = 64
     """how many sample pictures (a count), where no images are given"""
+    mesh: str | None = None
+    """devices that divide the pictures among them, such as data=8; none: one device"""
     seed: int = 0
     """which held-out scenes are drawn, and where attacks begin"""
     run_dir: Path | None = None
@@ -155,8 +158,7 @@ def _problem(config: Config, target: Subject) -> Problem:
     usual = target.eps if config.norm == "linf" else tuple(float(f"{0.25 * side * e:.2g}") for e in target.eps)
     return Problem(
         target.logits_fn,
-        jnp.asarray(target.images),
-        jnp.asarray(target.labels),
+        *spread(config.mesh, (jnp.asarray(target.images), jnp.asarray(target.labels)), len(target.labels)),
         jnp.asarray(config.eps or usual, jnp.float32),
         config.norm,
         config.n_steps,

@@ -27,6 +27,7 @@ from experiments.attribution_methods import METHODS, MethodName, Problem
 from experiments.command import command
 from experiments.figures import percent, save, short_name
 from experiments.inputs import load_inputs, probabilities, require_finite, require_number, top
+from experiments.meshes import spread
 from experiments.networks import load_network
 from experiments.tables import print_table, write_table
 from jaxvision.backbones import logits_fn
@@ -58,6 +59,8 @@ class Config:
     """of deletion and insertion (a count)"""
     n_samples: int = 32
     """how many sample pictures (a count), where no images are given"""
+    mesh: str | None = None
+    """devices that divide the pictures among them, such as data=8; none: one device"""
     seed: int = 0
     """which held-out scenes are drawn, and of methods that draw"""
     run_dir: Path | None = None
@@ -104,6 +107,7 @@ def main(config: Config) -> Result:
         config.layer or CAM_LAYERS[network.samples],
         jax.random.split(jax.random.key(config.seed), len(answers)),
     )
+    problem = problem._replace(**spread(config.mesh, of_pictures(problem), len(answers)))
     before = problem._replace(model=untrained(network.model, jax.random.key(config.seed)))
     with new_run("attribution", config, run_dir=config.run_dir) as run, progress(len(config.methods)) as tell:
         run.note(network.note)
@@ -127,6 +131,11 @@ def main(config: Config) -> Result:
         result = Result(run.path, network.name, len(answers), tuple(rows), (picture,))
         run.finish(result)
     return result
+
+
+def of_pictures(problem: Problem) -> dict[str, Array]:
+    """What there is one of for each picture."""
+    return {"images": problem.images, "labels": problem.labels, "keys": problem.keys}
 
 
 def measured(

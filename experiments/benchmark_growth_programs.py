@@ -14,7 +14,7 @@ from experiments.benchmark_growth_curves import caption_step, captions
 from jaxvision import gan, style
 from jaxvision.backbones import features_fn, squeezenet1_1, with_replicated_edges
 from jaxvision.pixels import advance, start
-from jaxvision.style.devices import HEIGHT
+from jaxvision.style.devices import SPACE
 
 DATA = "data"
 Place = Callable[[Any, Sequence[Any]], Any]
@@ -61,13 +61,13 @@ def batch_divided(arguments: tuple[Any, ...], devices: Sequence[Any]) -> tuple[A
 
 def rows_divided(arguments: tuple[Any, ...], devices: Sequence[Any]) -> tuple[Any, ...]:
     """Shardings as `style.divide_rows` has them, for arguments that need not be there: their shapes will do."""
-    mesh = style.height_mesh(list(devices))
+    mesh = style.space_mesh(list(devices))
     n = len(devices)
 
     def place(leaf: Any) -> NamedSharding:
         shape = leaf.shape
         is_image = len(shape) >= 4 and shape[-3] % n == 0 and shape[-3] >= 2 * n
-        axes = (*[None] * (len(shape) - 3), HEIGHT) if is_image else ()
+        axes = (*[None] * (len(shape) - 3), SPACE) if is_image else ()
         return NamedSharding(mesh, PartitionSpec(*axes))
 
     return jax.tree.map(place, arguments)

@@ -26,6 +26,7 @@ from experiments.coarse_to_fine import coarse_to_fine
 from experiments.command import command
 from experiments.film import begin, shoot
 from experiments.inputs import file_name, require_number, to_unit
+from experiments.meshes import spread
 from experiments.networks import Network, load_network
 from experiments.runs import filled, open_run
 from jaxvision.data import write_image
@@ -66,6 +67,8 @@ class Config:
     """coarse shapes first: blurred gradients, and steps that get shorter; none: only below 128 px"""
     tries: int | None = None
     """images begun for each class, of which the likeliest is shown; none: 1, or 8 below 128 px"""
+    mesh: str | None = None
+    """devices that divide the images among them, such as data=8; none: one device"""
     seed: int = 0
     """of the noise and the jitter"""
     resume: bool = False
@@ -127,6 +130,7 @@ def main(config: Config) -> Result:
             contrast=FAINT if settings.coarse else 1.0,
         )
         film = run.restore(film) if settings.resume else film
+        film = film._replace(pixels=spread(settings.mesh, film.pixels, len(targets) * tries))
         film = shoot(run, problem, film, moments)
         chances = np.asarray(film.chances).reshape(len(moments), -1, tries)  # (T, classes, tries)
         rows = np.arange(len(names)) * tries + chances[-1].argmax(axis=1)  # each class's likeliest

@@ -23,6 +23,7 @@ from experiments import figures
 from experiments.classes import find_class
 from experiments.command import command
 from experiments.inputs import file_name, load_inputs, probabilities, require_finite, require_number, to_unit, top
+from experiments.meshes import spread
 from experiments.networks import Network, load_network
 from jaxvision.adversarial import fooling_image
 from jaxvision.data import write_image
@@ -48,6 +49,8 @@ class Config:
     """steps at most (a count); each image stops as soon as it fools"""
     n_samples: int = 4
     """how many sample pictures (a count), where no images are given"""
+    mesh: str | None = None
+    """devices that divide the targets of a picture among them, such as data=8; none: one device"""
     seed: int = 0
     """which held-out scenes are drawn"""
     run_dir: Path | None = None
@@ -139,8 +142,7 @@ def _fool(
     """One image towards every target: pictures in [0, 1], what the network says of them, and the account."""
     outcome = fooling_image(
         network.ascent_fn,
-        normalize(np.repeat(image[None], len(targets), axis=0)),
-        targets,
+        *spread(config.mesh, (normalize(np.repeat(image[None], len(targets), axis=0)), targets), len(targets)),
         learning_rate=config.learning_rate,
         n_steps=config.n_steps,
         score=margin,

@@ -18,6 +18,7 @@ from experiments import figures
 from experiments.classes import find_class
 from experiments.command import command
 from experiments.inputs import batches, load_inputs, probabilities, require_finite, require_number, top
+from experiments.meshes import spread
 from experiments.networks import load_network
 from jaxvision.attribution import saliency_map
 from jaxvision.pixels import gaussian_blur, normalize
@@ -38,6 +39,8 @@ class Config:
     """class whose score is derived, by index or name; none: what the network predicts for each image"""
     n_samples: int = 6
     """how many sample pictures (a count), where no images are given"""
+    mesh: str | None = None
+    """devices that divide the pictures among them, such as data=8; none: one device"""
     seed: int = 0
     """which held-out scenes are drawn"""
     run_dir: Path | None = None
@@ -86,9 +89,10 @@ def main(config: Config) -> Result:
         answers = probabilities(network, inputs.images)
         labels = answers.argmax(1) if target is None else np.full(len(answers), target)
         maps = np.empty(inputs.images.shape[:3], np.float32)
+        given = lambda rows: (normalize(inputs.images[rows]), labels[rows])  # noqa: E731
         with progress(len(maps)) as report:
             for rows in batches(len(maps)):
-                maps[rows] = saliency_map(network.logits_fn, normalize(inputs.images[rows]), labels[rows])
+                maps[rows] = saliency_map(network.logits_fn, *spread(config.mesh, given(rows), len(rows)))
                 report(int(rows.max()) + 1, {})
         require_finite(maps, "the saliency map")
         chances = np.take_along_axis(answers, labels[:, None], axis=1)[:, 0]

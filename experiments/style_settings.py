@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-
 from experiments import runs
 from experiments.inputs import require_number
 from experiments.networks import Network
@@ -68,8 +66,8 @@ class Config:
     """give the styles the content's mean and spread of colours before they are used"""
     weights: str = "auto"
     """auto, imagenet, scenes, or a safetensors file with torchvision's names of SqueezeNet or VGG"""
-    devices: int = 1
-    """of how many the image's rows are divided among (a count)"""
+    mesh: str | None = None
+    """devices that divide the image's rows among them, such as space=4; none: one device"""
     seed: int = 0
     """of the noise"""
     resume: bool = False
@@ -94,15 +92,10 @@ def resolved(config: Config) -> Any:
     """
     for flag in ("content_weight", "tv_weight"):
         require_number(config, flag, at_least=0)
-    for flag, least in (("n_steps", 1), ("n_scales", 1), ("size", MIN_SIDE), ("devices", 1)):
+    for flag, least in (("n_steps", 1), ("n_scales", 1), ("size", MIN_SIDE)):
         require_number(config, flag, at_least=least)
     for flag in ("style_scale", "learning_rate"):
         require_number(config, flag, above=0)
-    if config.devices > len(jax.devices()):
-        raise InputError(
-            f"--devices {config.devices} is more than the {len(jax.devices())} here: a CPU is several with "
-            "JAX_NUM_CPU_DEVICES"
-        )
     n_styles = len(config.styles) or 1
     for flag, values in (("style-weights", config.style_weights), ("masks", config.masks)):
         if values and len(values) != n_styles:

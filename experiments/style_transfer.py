@@ -36,7 +36,7 @@ from jaxvision import style
 from jaxvision.data import read_image, read_metadata, write_image
 from jaxvision.errors import InputError
 from jaxvision.pixels import resize
-from jaxvision.training import Run
+from jaxvision.training import Run, named_mesh
 
 FILM = 6  # pictures of a film strip
 
@@ -77,7 +77,7 @@ def main(config: Config) -> Result:
     content, styles = read_image(content_path), [read_image(path) for path in style_paths]
     course, sizes = course_of(settings, network), sizes_of(settings, content, styles)
     if sum(h * w for h, w in sizes) > ALWAYS_FITS:
-        require_memory(memory_needed(course, *sizes), settings.size, memory_there(settings.devices))
+        require_memory(memory_needed(course, *sizes), settings.size, memory_there(n_devices(settings)))
     subject = prepare(settings, course, content, styles)
     with runs.open_run("style_transfer", settings) as run:
         run.note(network.note)
@@ -143,8 +143,13 @@ def prepare(config: Any, course: Course, whole: Picture, pictures: Sequence[Pict
     begin = {"content": content, "noise": noise, "style": style.match_color(noise, styles[0])}[config.init]
     if config.preset:
         begin = jnp.clip(begin, -style.CLAMP, style.CLAMP)
-    mesh = style.height_mesh(jax.devices()[: config.devices]) if config.devices > 1 else None
+    mesh = None if config.mesh is None else named_mesh(config.mesh, axes=(style.SPACE,))
     return Subject(course, content, styles, regions or [None] * len(styles), begin, mesh)
+
+
+def n_devices(config: Any) -> int:
+    """Among how many the rows are divided."""
+    return 1 if config.mesh is None else named_mesh(config.mesh, axes=(style.SPACE,)).size
 
 
 def draw(

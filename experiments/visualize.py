@@ -27,6 +27,7 @@ from experiments.classes import find_class
 from experiments.command import command
 from experiments.film import logged_steps
 from experiments.inputs import BATCH, batches, file_name, probabilities, require_number, to_unit
+from experiments.meshes import spread
 from experiments.networks import Network, load_network
 from experiments.runs import filled, open_run
 from jaxvision.data import write_image
@@ -82,6 +83,8 @@ class Config:
     """shift, scale and turn the image at each step"""
     temperature: float | None = None
     """of a class's probability, in logits: the larger, the longer it is climbed; none: 30, or 5 below 128 px"""
+    mesh: str | None = None
+    """devices that divide the images of a batch among them, such as data=8; none: one device"""
     seed: int = 0
     """of the noise to begin with and the transforms"""
     resume: bool = False
@@ -203,7 +206,7 @@ def _drawn(run: Run, network: Network, settings: Any, targets: Int[np.ndarray, "
             if before < int(sheet.step):
                 continue
             problem = _problem(network, settings, parametrization, targets[rows])
-            pixels = start_from(parametrization, problem, len(rows), key=keys[rows])
+            pixels = start_from(parametrization, problem, len(rows), key=spread(settings.mesh, keys[rows], len(rows)))
             for done, until in itertools.pairwise(moments):
                 if done == until:
                     continue

@@ -3,7 +3,7 @@
 from jaxvision.style.adain import adaptive_instance_norm
 from jaxvision.style.central import central_distance, central_moments
 from jaxvision.style.color import keep_chroma, match_color
-from jaxvision.style.devices import divide_rows, height_mesh
+from jaxvision.style.devices import SPACE, divide_rows, space_mesh
 from jaxvision.style.feedforward import adain_loss, perceptual_loss
 from jaxvision.style.gram import gram_distance, gram_matrix
 from jaxvision.style.losses import content_loss, style_loss, total_variation_loss
@@ -23,6 +23,7 @@ __all__ = [
     "HISTOGRAM",
     "MOMENTS",
     "SLICED",
+    "SPACE",
     "WASSERSTEIN",
     "Clamp",
     "StyleObjective",
@@ -45,7 +46,6 @@ __all__ = [
     "gaussian_moments",
     "gram_distance",
     "gram_matrix",
-    "height_mesh",
     "keep_chroma",
     "lbfgs",
     "match_color",
@@ -54,6 +54,7 @@ __all__ = [
     "published_schedule",
     "rescaled",
     "sliced_wasserstein",
+    "space_mesh",
     "style_loss",
     "style_problem",
     "style_targets",

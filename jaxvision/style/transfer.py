@@ -82,7 +82,7 @@ def transfer(
         n_steps: steps at each size, one number or one for each.
         optimizer: an optax optimiser made by `averaged`; `style.adam()` if not given.
         project: `(images, step) -> images` after each update; the default keeps images displayable.
-        mesh: of `height_mesh`: the rows of every image are divided among its devices, see `divide_rows`.
+        mesh: of `space_mesh`: the rows of every image are divided among its devices, see `divide_rows`.
 
     Returns:
         Images, traces and final terms.

@@ -161,7 +161,7 @@ def test_shapes_are_placed_as_arrays_are():
     }
     arrays = {name: jnp.ones(shape) for name, shape in shapes.items()} | {"key": jax.random.key(0)}
     devices = jax.devices()[:2]
-    placed = style.divide_rows(arrays, style.height_mesh(devices))
+    placed = style.divide_rows(arrays, style.space_mesh(devices))
     asked = rows_divided(jax.eval_shape(lambda: arrays), devices)
     assert {name for name, leaf in placed.items() if not leaf.sharding.is_fully_replicated} == {"image", "history"}
     for name, leaf in placed.items():

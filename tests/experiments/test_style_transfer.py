@@ -133,7 +133,7 @@ def test_hues_of_the_content_are_kept(paint, photograph):
 
 @pytest.mark.slow
 def test_rows_divided_among_devices_give_the_same_picture(painted, paint):
-    result = paint(devices=2)
+    result = paint(mesh="space=2")
     together, alone = (read_image(path).astype(int) for path in (result.image, painted.image))
     assert np.abs(together - alone).mean() < 0.5  # of 255: sums in another order, and Adam divides by small numbers
     assert result.final["loss"] == pytest.approx(painted.final["loss"], rel=1e-3)
@@ -248,7 +248,7 @@ def test_sizes_double_in_area():
         (["--size", "8"], "--size must be at least 32"),
         (["--n-steps", "0"], "--n-steps must be at least 1"),
         (["--n-scales", "9"], "--n-scales"),
-        (["--devices", "99"], "--devices 99 is more than the 2 here"),
+        (["--mesh", "space=99"], "a mesh of space=99 is of 99 devices and there are 2"),
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume", "--run-dir", "nowhere"], "nowhere"),
     ],

@@ -27,7 +27,7 @@ targets = style.style_targets(features, image, [picture], content_layers={"featu
                               style_layers={f"features.{i}": 1.0 for i in (1, 4, 6, 7)}, tv_weight=0.1, relative=True)
 problem = style.style_problem(features, targets, style.adam())
 one = problem, start(problem, picture)
-eight = style.divide_rows(one, style.height_mesh())
+eight = style.divide_rows(one, style.space_mesh())
 gradient = jax.jit(lambda problem, state: jax.grad(lambda x: jnp.sum(problem.objective(x)[0]))(state.images))
 alone, together = (np.asarray(gradient(*where)) for where in (one, eight))
 programs = [advance.lower(*where, n_steps=2).compile().memory_analysis() for where in (one, eight)]
@@ -49,14 +49,14 @@ def test_divided_among_devices_is_the_transfer_on_one():
     layers = {"content_layers": {"half": 1.0}, "style_layers": {"half": 1.0}}
     settings = {"n_steps": 5, "sizes": [8, 12], "tv_weight": 0.1, "init": picture, **layers}
     alone = style.transfer(features, content, [picture], **settings)
-    mesh = style.height_mesh(jax.devices()[:2])
+    mesh = style.space_mesh(jax.devices()[:2])
     together = style.transfer(features, content, [picture], **settings, mesh=mesh)
     np.testing.assert_allclose(together.images, alone.images, atol=1e-5)
     np.testing.assert_allclose(together.final["loss"], alone.final["loss"], rtol=1e-5)
 
 
 def test_what_has_no_rows_stays_whole():
-    mesh = style.height_mesh(jax.devices()[:2])
+    mesh = style.space_mesh(jax.devices()[:2])
     tree = {
         "image": jnp.ones((1, 8, 6, 3)),
         "odd": jnp.ones((1, 7, 6, 3)),
