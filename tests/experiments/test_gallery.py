@@ -15,12 +15,13 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.images, self.links, self.ids, self.tags, self.text = [], [], [], [], []
+        self.images, self.links, self.ids, self.tags, self.text, self.attributes = [], [], [], [], [], set()
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         self.tags.append(tag)
+        self.attributes |= set(attributes)
         if "id" in attributes:
             self.ids.append(attributes["id"])
         if tag == "img":
@@ -78,3 +79,32 @@ def test_the_picture_comes_before_its_heading(picture):
 def test_a_picture_from_elsewhere_is_refused(picture, tmp_path):
     with pytest.raises(ValueError, match="not in the subpath"):
         write_page(tmp_path / "elsewhere" / "index.html", "t", [], [exhibit(picture)], "")
+
+
+HOSTILE = """"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;\u202e"""
+
+
+def test_names_and_captions_of_others_are_text_and_nothing_else(picture):
+    """A photograph's name and a caption file's words reach the page as they are."""
+    hostile = HOSTILE.replace("/", "")  # of a file's name
+    named = picture.with_name(f"{hostile}.png")
+    named.write_bytes(picture.read_bytes())
+    plain = Page(write_page(picture.parents[1] / "plain.html", "t", [], [exhibit(picture)], ""))
+    shown = Exhibit(
+        name=HOSTILE,
+        title=HOSTILE,
+        pictures=(Picture(named, HOSTILE, HOSTILE),),
+        text=(HOSTILE,),
+        command=f"python -m experiments.saliency --images {HOSTILE}",
+        numbers=((HOSTILE, HOSTILE), (HOSTILE, HOSTILE)),
+        paper=(HOSTILE, f"https://example.org/{HOSTILE}"),
+    )
+    path = write_page(picture.parents[1] / "index.html", HOSTILE, [HOSTILE], [shown], HOSTILE)
+    page = Page(path)
+    assert set(page.tags) == set(plain.tags) | {"p"}
+    assert page.attributes == plain.attributes
+    (image,) = page.images
+    assert image["alt"] == HOSTILE
+    assert (path.parent / unquote(image["src"])).samefile(named)
+    assert all(link.startswith(("#", "saliency/", "https://example.org/")) for link in page.links)
+    assert "".join(page.text).count("<script>alert(1)") >= 10
