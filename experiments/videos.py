@@ -59,7 +59,7 @@ def open_clip(path: Path) -> Clip:
     if not path.is_file():
         raise InputError(f"there is no file {path}: check the path, it is looked up from {Path.cwd()}")
     # The first frame tells the size as it will come, upright; what ffmpeg says of its input tells the rest.
-    words = ["-hide_banner", "-i", str(path), "-map", "0:v:0", "-frames:v", "1", "-f", "image2pipe", "-c:v", "ppm", "-"]
+    words = ["-hide_banner", *_read(path), "-map", "0:v:0", "-frames:v", "1", "-f", "image2pipe", "-c:v", "ppm", "-"]
     found = subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False)
     about = found.stderr.decode(errors="replace").partition("Stream mapping:")[0]
     size = re.match(rb"P6\s(\d+)\s(\d+)\s255\s", found.stdout)
@@ -88,7 +88,7 @@ def frames(clip: Clip) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         EndsEarly: after the last frame that could be read, if the file is cut off or damaged.
     """
     height, width = clip.size
-    words = ["-v", "error", "-i", str(clip.path), "-map", "0:v:0", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    words = ["-v", "error", *_read(clip.path), "-map", "0:v:0", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
     n, complaints = 0, ""
     with tempfile.TemporaryFile() as log:
         process = _started(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
@@ -134,7 +134,7 @@ def writer(path: Path, size: tuple[int, int], clip: Clip) -> Generator[Callable[
     words += ["-r", str(clip.rate), "-i", "-"]
     if clip.sound:
         kept = "copy" if clip.sound in _MP4_SOUND else "aac"
-        words += ["-i", str(clip.path), "-map", "0:v:0", "-map", "1:a:0", "-c:a", kept]
+        words += [*_read(clip.path), "-map", "0:v:0", "-map", "1:a:0", "-c:a", kept]
     words += ["-c:v", "libx264", "-pix_fmt", colours, "-crf", str(_LOSS), str(path)]
     process = _started(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pipe = process.stdin
@@ -168,6 +168,11 @@ def _rate(told: float) -> Fraction:
     if abs(told - whole) > 1e-3 and abs(told - whole / 1.001) < 6e-3:
         return Fraction(whole * 1000, 1001)
     return Fraction(told).limit_denominator(1000)
+
+
+def _read(path: Path) -> list[str]:
+    """A file, though its name look like a flag or an address; ffmpeg itself follows no file onto the network."""
+    return ["-i", f"file:{path}"]
 
 
 def _started(words: list[str], **streams: Any) -> subprocess.Popen[Any]:

@@ -36,7 +36,7 @@ def find_images(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found: dict[Path, Path] = {}
     for path in given:
-        for file in _expand(Path(path).expanduser()):
+        for file in _expand(Path(os.path.expanduser(path))):
             found.setdefault(file.resolve(), file)
     if not found:
         raise InputError("no images were given: name at least one image file, folder or glob")

@@ -97,11 +97,11 @@ def decode_image(stream: io.BufferedReader | io.BytesIO, name: str | os.PathLike
 
 
 def _opened(path: Path) -> io.BufferedReader:
-    if path.is_dir():
+    if os.path.isdir(path):  # a name may be too long to ask a Path about
         raise InputError(f"{path} is a folder where an image file was expected: name a file in it")
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"there is no file {path}: check the path, it is looked up from {Path.cwd()}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path} is neither a file nor a folder: expected an image file, {_NAMES}")
     try:
         stream = path.open("rb")

@@ -1,6 +1,7 @@
 """A file that somebody publishes: where it is, what it must hash to, under which terms."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -109,7 +110,10 @@ def verify(file: PublishedFile, path: str | os.PathLike[str]) -> None:
 
 def _recorded(file: PublishedFile) -> str:
     try:
-        return file.record.read_text().strip()
+        found = file.record.read_text(encoding="utf-8", errors="replace").strip()
+        if re.fullmatch(r"sha256:[0-9a-f]{64}", found) is None:
+            raise InputError(f"{file.record} records no SHA-256: remove it and {file.location} to download both anew")
+        return found
     except OSError as error:
         raise InputError(
             f"no digest of {file.url} is published and none was recorded in {file.record}: there is nothing to compare "

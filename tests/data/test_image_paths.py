@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxvision.data import find_images
+from jaxvision.data import find_images, read_image
 from jaxvision.errors import InputError
 
 
@@ -77,3 +77,22 @@ def test_a_folder_that_cannot_be_read(folder, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(InputError, match=r"cannot look into .*Permission denied"):
         find_images(folder)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "a\0*", "~nobody_of_this_name/a.png", "\ud800", "*" * 5000])
+def test_names_that_no_system_has_are_sentences(name):
+    with pytest.raises(InputError, match=r"there is no file|cannot look into|matches no image"):
+        find_images(name)
+    with pytest.raises(InputError, match="there is no file"):
+        read_image(name)
+
+
+def test_symbolic_links_that_lead_nowhere_or_in_a_circle(tmp_path):
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "none")
+    for name in ("circle.png", "nowhere.png"):
+        for read in (find_images, read_image):
+            with pytest.raises(InputError, match="there is no file"):
+                read(tmp_path / name)
+    with pytest.raises(InputError, match="holds no images"):
+        find_images(tmp_path)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,14 @@ def test_no_video_is_refused(ffmpeg, tmp_path):
         videos.open_clip(tmp_path / "letter.mp4")
     with pytest.raises(InputError, match=r"there is no file .*nowhere.mp4"):
         videos.open_clip(tmp_path / "nowhere.mp4")
+
+
+def test_a_name_that_looks_like_a_flag_or_an_address_is_a_file(film, make_video, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = make_video(tmp_path / "film.mp4", film(3, 48, 64))
+    for name in ("-y.mp4", "concat:none.mp4"):
+        Path(name).write_bytes(made.read_bytes())
+        assert videos.open_clip(Path(name)).size == (48, 64)
 
 
 def test_sound_is_kept(ffmpeg, film, make_video, tmp_path):

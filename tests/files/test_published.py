@@ -44,3 +44,15 @@ def test_verify_names_both_digests(tmp_path):
     assert ABC in str(raised.value)
     assert sha256(tmp_path / "abc") in str(raised.value)
     assert (tmp_path / "abc").read_bytes() == b"abd"
+
+
+@pytest.mark.parametrize("recorded", [b"", b"\xff\xfe", b"crc32:0", b"sha256:" + b"0" * 63])
+def test_a_record_that_is_none_is_a_sentence(tmp_path, monkeypatch, recorded):
+    monkeypatch.setenv("JAXVISION_HOME", str(tmp_path))
+    file = published("abc.bin", digest="")
+    file.location.write_bytes(b"abc")
+    file.record.write_bytes(recorded)
+    with pytest.raises(InputError, match="records no SHA-256"):
+        verify(file, file.location)
+    file.record.write_text(f"sha256:{ABC}\n")
+    verify(file, file.location)
