@@ -73,7 +73,8 @@ def rnn_step_backward(dnext_h, x, prev_h, next_h, Wx, Wh):
     return da @ Wx.T, da @ Wh.T, x.T @ da, prev_h.T @ da, da.sum(axis=0)
 
 
-dnext_h = jax.random.normal(jax.random.key(0), next_h.shape)
+rng = np.random.default_rng(0)
+dnext_h = jnp.asarray(rng.normal(size=next_h.shape))
 by_hand = rnn_step_backward(dnext_h, x, prev_h, next_h, Wx, Wh)
 arguments = [x, prev_h, Wx, Wh, b]
 for i, (name, derivative) in enumerate(zip(("dx", "dprev_h", "dWx", "dWh", "db"), by_hand, strict=True)):
@@ -134,7 +135,7 @@ def rnn_backward(dh, x, h0, h, Wx, Wh):
     return dx.swapaxes(0, 1), dh0, *dweights
 
 
-dh = jax.random.normal(jax.random.key(1), h.shape)
+dh = jnp.asarray(rng.normal(size=h.shape))
 by_hand = rnn_backward(dh, x, h0, h, Wx, Wh)
 derived = jax.vjp(rnn_forward, x, h0, Wx, Wh, b)[1](dh)
 in_numpy = reference.rnn_backward(np.asarray(dh), reference.rnn_forward(*inputs)[1])
@@ -163,7 +164,7 @@ out = word_embedding_forward(words, W)
 check("out, jaxvision", out, cs231n.word_embedding_forward(words, W), at_most=0)
 if answers:
     check("out, published", out, answers["word_embedding_forward"]["expected"]["out"], at_most=1e-7)
-dout = jax.random.normal(jax.random.key(2), out.shape)
+dout = jnp.asarray(rng.normal(size=out.shape))
 dW = word_embedding_backward(dout, words, W)
 check("dW, jax.vjp", dW, jax.vjp(lambda W: word_embedding_forward(words, W), W)[1](dout)[0], at_most=1e-12)
 
@@ -242,10 +243,10 @@ show([train.image(i) for i in range(5)], [textwrap.fill(c, 24) for c in vocabula
 
 # %%
 shapes = shapes_of(features.shape[1], len(vocabulary), EMBED_SIZE, HIDDEN_SIZE)
-keys = jax.random.split(jax.random.key(0), len(shapes))
+rng = np.random.default_rng(0)
 params = {
-    name: jnp.zeros(shape) if len(shape) == 1 else jax.random.normal(key, shape) / shape[0] ** 0.5
-    for key, (name, shape) in zip(keys, shapes.items(), strict=True)
+    name: jnp.zeros(shape) if len(shape) == 1 else jnp.asarray(rng.normal(size=shape) / shape[0] ** 0.5, jnp.float32)
+    for name, shape in shapes.items()
 }
 optimizer = optax.adam(5e-3)
 
@@ -257,9 +258,9 @@ def update(params, state, rows):
     return optax.apply_updates(params, updates), state, loss
 
 
-state, losses, order = optimizer.init(params), [], np.random.default_rng(0)
+state, losses = optimizer.init(params), []
 for _ in range(N_EPOCHS):
-    for rows in np.split(order.permutation(N_SCENES), 2):  # two batches of 25
+    for rows in np.split(rng.permutation(N_SCENES), 2):  # two batches of 25
         params, state, loss = update(params, state, rows)
         losses.append(float(loss))
 

@@ -95,7 +95,8 @@ def lstm_step_backward(dnext_h, dnext_c, x, prev_h, prev_c, Wx, Wh, b):
     return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
 
 
-dnext_h, dnext_c = jax.random.normal(jax.random.key(0), (2, *next_h.shape))
+rng = np.random.default_rng(0)
+dnext_h, dnext_c = jnp.asarray(rng.normal(size=(2, *next_h.shape)))
 by_hand = lstm_step_backward(dnext_h, dnext_c, *arguments)
 for i, (name, derivative) in enumerate(zip(("dx", "dprev_h", "dprev_c", "dWx", "dWh", "db"), by_hand, strict=True)):
 
@@ -167,7 +168,7 @@ h = lstm_forward(*arguments)
 check("h, published", h, printed_h, at_most=2e-7)
 check("h, jaxvision", h, cs231n.lstm_forward(*arguments), at_most=1e-12)
 
-dh = jax.random.normal(jax.random.key(1), h.shape)
+dh = jnp.asarray(rng.normal(size=h.shape))
 by_hand = lstm_backward(dh, *arguments)
 derived = jax.vjp(lstm_forward, *arguments)[1](dh)
 in_numpy = reference.lstm_backward(np.asarray(dh), reference.lstm_forward(*inputs)[1])
@@ -222,10 +223,12 @@ optimizer = optax.adam(5e-3)
 
 def train_by_heart(loss_fn, n_gates):
     shapes = shapes_of(features.shape[1], len(vocabulary), EMBED_SIZE, HIDDEN_SIZE, n_gates)
-    keys = jax.random.split(jax.random.key(0), len(shapes))
+    rng = np.random.default_rng(0)
     params = {
-        name: jnp.zeros(shape) if len(shape) == 1 else jax.random.normal(key, shape) / shape[0] ** 0.5
-        for key, (name, shape) in zip(keys, shapes.items(), strict=True)
+        name: jnp.zeros(shape)
+        if len(shape) == 1
+        else jnp.asarray(rng.normal(size=shape) / shape[0] ** 0.5, jnp.float32)
+        for name, shape in shapes.items()
     }
 
     @jax.jit
@@ -234,9 +237,9 @@ def train_by_heart(loss_fn, n_gates):
         updates, state = optimizer.update(gradients, state)
         return optax.apply_updates(params, updates), state, loss
 
-    state, losses, order = optimizer.init(params), [], np.random.default_rng(0)
+    state, losses = optimizer.init(params), []
     for _ in range(N_EPOCHS):
-        for rows in np.split(order.permutation(N_SCENES), 2):  # two batches of 25
+        for rows in np.split(rng.permutation(N_SCENES), 2):  # two batches of 25
             params, state, loss = update(params, state, rows)
             losses.append(float(loss))
     return params, losses

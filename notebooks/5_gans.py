@@ -25,7 +25,7 @@ from experiments import gan_data, generator_files
 from jaxvision import cs231n
 from jaxvision.files import home
 
-N_STEPS = 1000  # the assignment: ten passes through MNIST, about 4,700
+N_STEPS = 1000  # the assignment: ten passes through MNIST
 BATCH_SIZE, NOISE_DIM = 64, 96  # the assignment: 128 and 96
 D_HIDDEN, G_HIDDEN = 256, 256  # the assignment: 256 and 1024
 
@@ -38,8 +38,8 @@ show((digits[:12] + 1) / 2, columns=12, width=0.7)
 # %% [markdown]
 # ## Two small parts
 #
-# A leaky rectifier lets a little of the derivative through below zero, which the generator lives on. The noise is
-# uniform in [-1, 1).
+# A leaky rectifier lets a little of the derivative through below zero: what the generator learns comes to it through
+# the discriminator, and a unit that is shut would tell it nothing. The noise is uniform in [-1, 1).
 
 
 # %%
@@ -108,8 +108,7 @@ def weights_of(model):
 
 theirs_D, theirs_G = cs231n.discriminator(), cs231n.generator()
 check("scores, jaxvision", discriminator(weights_of(theirs_D), digits[:8]), theirs_D(digits[:8]), at_most=1e-3)
-fakes = generator(weights_of(theirs_G), noise)
-check("largest difference of images, jaxvision", 1 + jnp.abs(fakes - theirs_G(noise)).max(), 1.0, at_most=1e-5)
+check("images, jaxvision", generator(weights_of(theirs_G), noise), theirs_G(noise), at_most=1e-2)
 
 # %% [markdown]
 # The convolutional pair, DCGAN, is in `jaxvision/gan/networks.py`, written the same way:
@@ -193,7 +192,7 @@ def train_step(state, real, key, d_loss, g_loss):
 @partial(jax.jit, static_argnames=("d_loss", "g_loss"))
 def train(state, digits, rows, keys, *, d_loss, g_loss):
     """Many steps as one program: `rows` says which digits each of them sees."""
-    step = lambda state, at: train_step(state, digits[at[0]], at[1], d_loss, g_loss)  # noqa: E731
+    step = lambda state, at: train_step(state, digits[at[0]], at[1], d_loss, g_loss)
     return jax.lax.scan(step, state, (rows, keys))
 
 
@@ -256,7 +255,7 @@ def wgangp_discriminator_loss(critic, real, fake, key, lam=10.0):
 
 # The slope of a linear critic is the same everywhere, so the loss does not depend on the points drawn in between.
 slope = jax.random.normal(jax.random.key(4), (784,)) / 14
-critic = lambda images: images.reshape(len(images), -1) @ slope  # noqa: E731
+critic = lambda images: images.reshape(len(images), -1) @ slope
 real, fake, key = digits[:16], theirs_G(noise[:16]), jax.random.key(5)
 found = wgangp_discriminator_loss(critic, real, fake, key)
 by_hand = np.mean(critic(fake) - critic(real)) + 10 * (np.linalg.norm(slope) - 1) ** 2
