@@ -19,7 +19,7 @@ from tests.fuzzing.campaign import examine, mutated
 from tests.fuzzing.cases import CASES
 from tests.fuzzing.parsers import PARSERS
 
-SECONDS = 0.4
+SECONDS = 0.25
 FILES = 300
 
 
