@@ -224,12 +224,8 @@ optimizer = optax.adam(5e-3)
 def train_by_heart(loss_fn, n_gates):
     shapes = shapes_of(features.shape[1], len(vocabulary), EMBED_SIZE, HIDDEN_SIZE, n_gates)
     rng = np.random.default_rng(0)
-    params = {
-        name: jnp.zeros(shape)
-        if len(shape) == 1
-        else jnp.asarray(rng.normal(size=shape) / shape[0] ** 0.5, jnp.float32)
-        for name, shape in shapes.items()
-    }
+    spread = {name: shape[0] ** -0.5 if len(shape) > 1 else 0.0 for name, shape in shapes.items()}  # of biases: none
+    params = {name: jnp.asarray(spread[name] * rng.normal(size=shapes[name]), jnp.float32) for name in shapes}
 
     @jax.jit
     def update(params, state, rows):
