@@ -1,6 +1,7 @@
 """The one way from a terminal to an experiment: flags from its `Config`, a sentence for what the reader can mend."""
 
 import errno
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -151,8 +152,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _lost_process(error: Exception, program: str, config: Any, words: Sequence[str]) -> str | None:
     """Of several processes that train together: one sentence when another one is gone."""
-    ours = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error)
-    if not ours or jax.process_count() == 1:
+    # Where the others are missed first decides the type of the error; its text tells of the connection.
+    missed = re.search("gloo|nccl|connection|coordination|heartbeat|barrier|peer", str(error), re.IGNORECASE)
+    if jax.process_count() == 1 or not missed:
         return None
     said = str(error).split("\n", maxsplit=1)[0][:200]
     return (
