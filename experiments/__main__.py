@@ -15,7 +15,8 @@ ROOMS = {
     "Caption": ("caption", "train_encoder"),
     "Generate": ("gan",),
     "Classify": ("train_classifier",),
-    "Measure": ("caption_models", "caption_rewards", "benchmark", "benchmark_growth", "benchmark_feeding", "faults"),
+    "Measure": ("caption_models", "caption_rewards", "benchmark", "benchmark_growth", "benchmark_feeding"),
+    "Break": ("faults", "soak"),
 }
 
 UNITS = {"s": "s", "m": "min", "h": "h"}

@@ -5,7 +5,9 @@ drawn at random: SIGKILL at random moments, SIGTERM, Ctrl-C once and twice, a pa
 checkpoints with a flipped bit, a cut or a missing file, a clock that moved back, a full disk, a read-only directory;
 and one with a learning rate that makes the loss no number. After each fault it must go on from the last whole
 checkpoint, and at the end metrics and every array must equal, bit for bit, those of the training in peace. Expected:
-no step lost beyond the last checkpoint interval (two where the newest checkpoint was damaged); 15 minutes on two cores.
+no step lost beyond the last checkpoint interval (two where the newest checkpoint was damaged). Captioner and GAN are
+also trained by two processes together, of which one is killed, paused or asked to stop; their losses must be those of
+one process but for rounding.
 A small disk is mounted for two of the faults, which takes the superuser on Linux; others leave these two out.
 """
 
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from experiments import fault_kinds, fault_runs, fault_trials
+from experiments import fault_kinds, fault_pairs, fault_runs, fault_trials
 from experiments.command import MENDABLE, command
 from experiments.inputs import require_number
 from experiments.tables import Lines, print_table, write_table
@@ -32,6 +34,7 @@ TRIALS = (
     partial(fault_trials.Config, "classifier", steps=500, checkpoint_every=20, steps_per_dispatch=2),
 )
 QUICK = (partial(fault_trials.Config, "captioner", steps=300, checkpoint_every=20, steps_per_dispatch=5),)
+PAIRS = ("captioner", "gan")  # whose settings do not depend on the number of steps, so that they may train on
 NOT_A_NUMBER = "a loss that is no number"
 DISK = "size=400m"  # holds the few checkpoints of the largest trial
 
@@ -80,6 +83,8 @@ class Result:
     """that were broken and brought to their end"""
     same_bits: int
     """of these, those that ended with the bits of the training in peace"""
+    pairs: dict[str, float]
+    """of trainings by two processes: the largest relative difference of a loss from that of one process"""
 
 
 def main(config: Config) -> Result:
@@ -92,6 +97,7 @@ def main(config: Config) -> Result:
         require_number(config, flag, at_least=least)
     events: list[Event] = []
     ends: list[bool] = []
+    pairs: dict[str, float] = {}
     with preemptible(), new_run("faults", config, run_dir=config.run_dir) as run:  # a disk is to be taken down
         scenes = run.path.absolute() / "scenes.npz"
         fault_trials.write_scenes(scenes)
@@ -105,12 +111,19 @@ def main(config: Config) -> Result:
                     events.append(event)
                     run.note(f"{trial.kind}, step {event.step}: {event.fault}, {_words(event)}")
                     write_table(run.path / "faults.md", table(events), f"{len(events)} faults so far")
-        result = Result(run.path, tuple(events), len(ends), sum(ends))
+                if trial.kind in PAIRS and config.repeats and not config.quick:
+                    both = replace(trial, steps=2**30, run_dir=folder / "pair" / "run")
+                    for event in _pair(both, config.repeats, chance):
+                        events.append(event)
+                        run.note(f"{event.training}, step {event.step}: {event.fault}, {_words(event)}")
+                    pairs[trial.kind] = fault_pairs.difference(folder / "peace", folder / "pair" / "run")
+        result = Result(run.path, tuple(events), len(ends), sum(ends), pairs)
         caption = (
             f"{result.same_bits} of {result.trainings} broken trainings ended with the bits of those in peace. Kept: "
             "how often exit code and words were as promised; lost: steps to be taken again, at most, of checkpoints "
             f"every {', '.join(f'{t.checkpoint_every} ({t.kind})' for t in trials)}; beyond: of these beyond the "
             "interval; on: until the first new step, imports left out, median and most"
+            + "".join(f"; {kind} by two processes, loss within {error:.0e} of one" for kind, error in pairs.items())
         )
         write_table(run.path / "faults.md", table(events), caption)
         print_table(table(events), caption)
@@ -121,7 +134,8 @@ def main(config: Config) -> Result:
 def table(events: Sequence[Event]) -> Lines:
     """A line for each fault, in the order of `fault_kinds.FAULTS`."""
     lines: list[tuple[str, ...]] = [("what was done", "times", "kept", "lost", "beyond", "on, s", "most, s")]
-    for fault in (*fault_kinds.FAULTS, NOT_A_NUMBER):
+    of_pairs = (fault_pairs.KILLED, fault_pairs.PAUSED, fault_pairs.STOPPED)
+    for fault in (*fault_kinds.FAULTS, NOT_A_NUMBER, *of_pairs):
         found = [event for event in events if event.fault == fault]
         lost = [event.lost for event in found if event.lost is not None]
         beyond = [event.beyond for event in found if event.beyond is not None]
@@ -198,6 +212,13 @@ def _befallen(
     promised &= told or not damaged
     beyond = max(0, step - found - trial.checkpoint_every * (1 + damaged))
     return running, Event(trial.kind, fault, promised, step, step - found, beyond, seconds)
+
+
+def _pair(trial: fault_trials.Config, repeats: int, chance: random.Random) -> Generator[Event, None, None]:
+    for blow in fault_pairs.struck(trial, repeats, chance):
+        beyond = None if blow.lost is None else max(0, blow.lost - trial.checkpoint_every)
+        name = f"{trial.kind} by two processes"
+        yield Event(name, blow.fault, blow.as_promised, blow.step, blow.lost, beyond, blow.seconds)
 
 
 def _not_a_number(folder: Path, trial: fault_trials.Config) -> Event:

@@ -1,10 +1,14 @@
 """Trainings that are broken on purpose: the table, the bits that are compared, and a few faults from end to end."""
 
+import random
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import fault_kinds, fault_runs
+from experiments import fault_kinds, fault_pairs, fault_runs, fault_trials
+from experiments.fault_trials import write_scenes
 from experiments.faults import NOT_A_NUMBER, Config, Event, main, table
 from jaxvision.training import Run, checkpoints
 
@@ -41,6 +45,21 @@ def test_the_digest_sees_every_bit(tmp_path, what):
         return fault_runs.digest(tmp_path / folder)
 
     assert (left("a", "nothing") == left("b", what)) == (what == "nothing")
+
+
+@pytest.mark.slow
+def test_two_processes_under_every_fault(tmp_path):
+    """A captioner: what a process of the two suffers costs no more than the interval, and the losses are one's."""
+    write_scenes(tmp_path / "scenes.npz")
+    trial = fault_trials.Config("captioner", tmp_path / "scenes.npz", 200, checkpoint_every=20, steps_per_dispatch=5)
+    alone, both = tmp_path / "alone" / "run", tmp_path / "both" / "run"
+    assert fault_runs.ended(fault_runs.start(replace(trial, run_dir=alone))) == 0
+    blows = list(fault_pairs.struck(replace(trial, steps=2**30, run_dir=both), 1, random.Random(0)))
+    assert {blow.fault for blow in blows} == {fault_pairs.KILLED, fault_pairs.PAUSED, fault_pairs.STOPPED}
+    assert all(blow.as_promised for blow in blows), blows
+    assert all(blow.lost is None or blow.lost <= 20 for blow in blows)
+    assert next(blow.lost for blow in blows if blow.fault == fault_pairs.STOPPED) == 0
+    assert 0 < fault_pairs.difference(alone, both) < 1e-3
 
 
 @pytest.mark.slow
