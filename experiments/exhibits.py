@@ -16,9 +16,11 @@ from experiments import (
     style_transfer,
 )
 from experiments.command import command_line
-from experiments.gallery import Exhibit, Picture
+from experiments.gallery import Comparison, Exhibit, Picture
+from experiments.inputs import load_inputs, to_unit
 from experiments.networks import Network
-from jaxvision.data import read_image, sample_file
+from experiments.style_pictures import normalized
+from jaxvision.data import read_image, sample_file, write_image
 
 SCENES_ARE_ROBUST = (
     "With photographs every target is reached. A network that has only ever seen plain shapes holds on to them: some "
@@ -97,6 +99,7 @@ def show_fooling(visit: Visit) -> Exhibit:
             + ", and the picture looks as before. The middle row shows the change, magnified until it can be seen.",
             *SCENES_ARE_ROBUST[: int(scenes)],
         ),
+        comparisons=(_before_and_fooled(visit, config, attacks[0]),),
         command=command_line("fooling", config),
         numbers=(
             ("targets reached", f"{reached} of {len(attacks)}"),
@@ -110,6 +113,24 @@ def show_fooling(visit: Visit) -> Exhibit:
             "https://arxiv.org/abs/1312.6199",
         ),
     )
+
+
+def _before_and_fooled(visit: Visit, config: fooling.Config, attack: fooling.Attack) -> Comparison:
+    """The first picture, and what it was changed to for its first target."""
+    inputs = load_inputs(visit.network, (), n_samples=config.n_samples, seed=config.seed)
+    before, after = figures.short_name(attack.predicted, 40), figures.short_name(attack.target, 40)
+    return Comparison(
+        _beside(visit, inputs.images[0], f"the picture as it was, {before}"),
+        Picture(visit.run_dir / "pictures" / "fooled_01.png", f"the changed picture, for {after}"),
+        f"Move the slider from {before} to {after}: can you see where the change begins?",
+    )
+
+
+def _beside(visit: Visit, image: np.ndarray, alt: str) -> Picture:
+    """An input as a file of the page."""
+    path = visit.run_dir / "pictures" / "before.png"
+    write_image(path, image)
+    return Picture(path, alt)
 
 
 def show_class_visualization(visit: Visit) -> Exhibit:
@@ -180,6 +201,13 @@ def show_style_transfer(visit: Visit) -> Exhibit:
             "Deep inside a classifier, features say what is where, and their products, averaged over the picture, say "
             "which features go together and forget where. The pixels are moved until the features are those of the "
             "photograph and the averages those of the other picture.",
+        ),
+        comparisons=(
+            Comparison(
+                _beside(visit, to_unit(normalized(read_image(sample_file("cat")), min(result.size)))[0], "a cat"),
+                Picture(result.image, "the cat in the manner of the tissue"),
+                "Move the slider: what stays of the photograph, and what comes from the other picture?",
+            ),
         ),
         command=command_line("style_transfer", config),
         numbers=(

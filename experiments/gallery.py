@@ -1,6 +1,7 @@
 """One HTML page that opens from disk: pictures first, then what they are, the command that made them, the numbers.
 
-The page is plain HTML and CSS: no scripts, no fonts or files from elsewhere, pictures by relative path.
+The page is plain HTML and CSS: no fonts or files from elsewhere, pictures by relative path. Where two pictures are
+compared, a slider with one line of script uncovers one below the other; without scripts it shows half of each.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Two pictures of one size, the second laid over the first as far as a slider says."""
+
+    before: Picture
+    after: Picture
+    caption: str
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """One section of the page.
 
@@ -35,6 +45,7 @@ class Exhibit:
         command: what makes the same from a terminal.
         numbers: name and value, both as they are to be read.
         paper: where the method comes from, and its link.
+        comparisons: shown below the pictures.
     """
 
     name: str
@@ -44,6 +55,7 @@ class Exhibit:
     command: str
     numbers: tuple[tuple[str, str], ...]
     paper: tuple[str, str] | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
 
 def write_page(path: Path, title: str, lead: Sequence[str], exhibits: Sequence[Exhibit], footer: str) -> Path:
@@ -82,7 +94,10 @@ def write_page(path: Path, title: str, lead: Sequence[str], exhibits: Sequence[E
 
 
 def _section(exhibit: Exhibit, folder: Path) -> str:
-    figures = "\n".join(_figure(picture, folder) for picture in exhibit.pictures)
+    figures = "\n".join(
+        [_figure(picture, folder) for picture in exhibit.pictures]
+        + [_comparison(comparison, folder) for comparison in exhibit.comparisons]
+    )
     numbers = "\n".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in exhibit.numbers)
     # Each word in a box of its own: a browser would break a line at the hyphens of a flag.
     command = " ".join(f"<span>{escape(word)}</span>" for word in exhibit.command.split(" "))
@@ -109,17 +124,31 @@ def _section(exhibit: Exhibit, folder: Path) -> str:
 
 
 def _figure(picture: Picture, folder: Path) -> str:
-    inside = picture.path.resolve().relative_to(folder.resolve())
-    source = quote(inside.as_posix())
+    caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
+    # On a narrow screen a sheet stays wide enough to be read, and is moved sideways; the link shows it in full.
+    return f'<figure><a href="{_source(picture, folder)}">{_image(picture, folder)}</a>{caption}</figure>'
+
+
+def _comparison(comparison: Comparison, folder: Path) -> str:
+    before, after = (_image(picture, folder) for picture in (comparison.before, comparison.after))
+    move = "this.parentElement.style.setProperty('--shown', this.value + '%')"
+    label = escape(f"How much is shown of: {comparison.after.alt}")
+    return (
+        f'<figure class="comparison"><div>{before}{after}</div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="{label}" oninput="{move}">'
+        f"<figcaption>{escape(comparison.caption)}</figcaption></figure>"
+    )
+
+
+def _image(picture: Picture, folder: Path) -> str:
+    """With its size, which lets the page lie still while it loads."""
     with Image.open(picture.path) as image:
         width, height = image.size
-    caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    # The size lets the page lie still while it loads. On a narrow screen a sheet stays wide enough to be read, and is
-    # moved sideways; the link shows it in full.
-    return (
-        f'<figure><a href="{source}"><img src="{source}" width="{width}" height="{height}" '
-        f'alt="{escape(picture.alt)}"></a>{caption}</figure>'
-    )
+    return f'<img src="{_source(picture, folder)}" width="{width}" height="{height}" alt="{escape(picture.alt)}">'
+
+
+def _source(picture: Picture, folder: Path) -> str:
+    return quote(picture.path.resolve().relative_to(folder.resolve()).as_posix())
 
 
 def _paragraphs(texts: Sequence[str]) -> str:
@@ -178,6 +207,11 @@ figure { margin: 0 0 1.2rem; }
 figure a { display: block; background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
   padding: clamp(0.4rem, 1.5vw, 1rem); overflow-x: auto; }
 figure img { display: block; width: auto; max-width: max(100%, 42rem); height: auto; margin: 0 auto; }
+.comparison { --shown: 50%; max-width: 34rem; margin-inline: auto; }
+.comparison div { position: relative; border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }
+.comparison img { width: 100%; max-width: none; }
+.comparison img + img { position: absolute; inset: 0; clip-path: inset(0 calc(100% - var(--shown)) 0 0); }
+.comparison input { display: block; width: 100%; margin: 0.7rem 0 0; accent-color: var(--accent); }
 figcaption { font: 0.875rem/1.5 var(--sans); color: var(--soft); margin-top: 0.5rem; max-width: 60em; }
 pre { font: 0.875rem/1.6 var(--mono); background: var(--code); border-radius: 8px; padding: 0.8rem 1rem;
   margin: 0.3rem 0 1.2rem; white-space: pre-wrap; overflow-x: auto; }

@@ -1,5 +1,6 @@
 """The page stands alone: its pictures lie beside it, nothing comes from elsewhere, every picture says what it shows."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.gallery import Exhibit, Picture, write_page
+from experiments.gallery import Comparison, Exhibit, Picture, write_page
 
 
 class Page(HTMLParser):
@@ -15,7 +16,15 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.images, self.links, self.ids, self.tags, self.text, self.attributes = [], [], [], [], [], set()
+        self.images, self.links, self.ids, self.tags, self.text, self.sliders, self.attributes = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+            set(),
+        )
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attrs):
@@ -26,6 +35,8 @@ class Page(HTMLParser):
             self.ids.append(attributes["id"])
         if tag == "img":
             self.images.append(attributes)
+        if tag == "input":
+            self.sliders.append(attributes)
         if tag == "a":
             self.links.append(attributes["href"])
 
@@ -76,6 +87,19 @@ def test_the_picture_comes_before_its_heading(picture):
     assert page.tags.index("img") < page.tags.index("h2") < page.tags.index("pre") < page.tags.index("dl")
 
 
+def test_two_pictures_are_compared_by_a_slider_that_says_what_it_does(picture):
+    beside = picture.with_name("before.png")
+    beside.write_bytes(picture.read_bytes())
+    pair = Comparison(Picture(beside, "a cat"), Picture(picture, 'a "dog"'), "Move it.")
+    shown = replace(exhibit(picture), comparisons=(pair,))
+    page = Page(write_page(picture.parents[1] / "index.html", "t", [], [shown], ""))
+    assert [image["alt"] for image in page.images[1:]] == ["a cat", 'a "dog"']
+    (slider,) = page.sliders
+    assert slider["aria-label"] == 'How much is shown of: a "dog"'
+    assert (slider["min"], slider["max"], slider["value"]) == ("0", "100", "50")
+    assert "script" not in page.tags
+
+
 def test_a_picture_from_elsewhere_is_refused(picture, tmp_path):
     with pytest.raises(ValueError, match="not in the subpath"):
         write_page(tmp_path / "elsewhere" / "index.html", "t", [], [exhibit(picture)], "")
@@ -89,7 +113,10 @@ def test_names_and_captions_of_others_are_text_and_nothing_else(picture):
     hostile = HOSTILE.replace("/", "")  # of a file's name
     named = picture.with_name(f"{hostile}.png")
     named.write_bytes(picture.read_bytes())
-    plain = Page(write_page(picture.parents[1] / "plain.html", "t", [], [exhibit(picture)], ""))
+    pair = Comparison(Picture(picture, "a"), Picture(picture, "b"), "c")
+    plain = Page(
+        write_page(picture.parents[1] / "plain.html", "t", [], [replace(exhibit(picture), comparisons=(pair,))], "")
+    )
     shown = Exhibit(
         name=HOSTILE,
         title=HOSTILE,
@@ -98,13 +125,15 @@ def test_names_and_captions_of_others_are_text_and_nothing_else(picture):
         command=f"python -m experiments.saliency --images {HOSTILE}",
         numbers=((HOSTILE, HOSTILE), (HOSTILE, HOSTILE)),
         paper=(HOSTILE, f"https://example.org/{HOSTILE}"),
+        comparisons=(Comparison(Picture(named, HOSTILE), Picture(named, HOSTILE), HOSTILE),),
     )
     path = write_page(picture.parents[1] / "index.html", HOSTILE, [HOSTILE], [shown], HOSTILE)
     page = Page(path)
     assert set(page.tags) == set(plain.tags) | {"p"}
     assert page.attributes == plain.attributes
-    (image,) = page.images
-    assert image["alt"] == HOSTILE
-    assert (path.parent / unquote(image["src"])).samefile(named)
+    for image in page.images:
+        assert image["alt"] == HOSTILE
+        assert (path.parent / unquote(image["src"])).samefile(named)
+    assert page.sliders[0]["oninput"] == plain.sliders[0]["oninput"]
     assert all(link.startswith(("#", "saliency/", "https://example.org/")) for link in page.links)
     assert "".join(page.text).count("<script>alert(1)") >= 10
