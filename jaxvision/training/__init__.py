@@ -14,9 +14,10 @@ from jaxvision.training.classification import Score, classification_loss, score
 from jaxvision.training.hosts import by_first, is_first, join
 from jaxvision.training.loop import TrainState, fit, gradient_step, start
 from jaxvision.training.meshes import Layout, divided, gathered, large_weights, named_mesh, placed
+from jaxvision.training.opening import FREE, new_run, resumed_run
 from jaxvision.training.order import shuffled
 from jaxvision.training.progress import progress
-from jaxvision.training.runs import FREE, Run, new_run, resumed_run
+from jaxvision.training.runs import Run
 from jaxvision.training.stopping import Preempted, preemptible, stoppable
 
 __all__ = [

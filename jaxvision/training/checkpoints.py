@@ -25,10 +25,12 @@ from orbax.checkpoint import v1 as orbax
 from jaxvision.errors import InputError
 from jaxvision.files import parse_json, sha256, writing_error
 from jaxvision.training.hosts import by_first, is_first
+from jaxvision.training.leaves import describe, is_key, named, require_match, target, untarget
 
 SUMS = "SHA256SUMS"
 TREE = "tree.json"
 ARRAYS = "arrays"
+FORMAT = 1  # of this module's folders; a larger one is from a later version
 _NAME = re.compile(r"step-(\d{8,})(?:-(\d+))?")
 
 
@@ -71,13 +73,13 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
     step = int(state.step) if step is None else step
     token = secrets.token_hex(4) if jax.process_count() == 1 else "shared"  # several hosts write into one folder
     beside = directory / f".step-{step:08d}.{token}.partial"
-    leaves = _named(jax.tree.map(jnp.asarray, state))
+    leaves = named(jax.tree.map(jnp.asarray, state))
     # Orbax knows no typed keys, and refuses arrays of size zero, of which the description says all.
-    arrays = {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
+    arrays = {name: jax.random.key_data(leaf) if is_key(leaf) else leaf for name, leaf in leaves.items() if leaf.size}
     try:
         by_first(lambda: _begin(beside, n_bytes=sum(array.nbytes for array in arrays.values())))
         _write(beside / ARRAYS, arrays)
-        by_first(lambda: _finish(beside, {name: _describe(leaf) for name, leaf in leaves.items()}, step))
+        by_first(lambda: _finish(beside, {name: describe(leaf) for name, leaf in leaves.items()}, step))
     except OSError as error:
         raise writing_error(directory, error) from error
     finally:
@@ -109,15 +111,15 @@ def load(checkpoint: str | os.PathLike[str], template: Any) -> Any:
     checkpoint = Path(checkpoint).absolute()
     verify(checkpoint)
     saved = _described(checkpoint)
-    leaves = _named(template)
-    _require_match(checkpoint, saved, {name: _describe(leaf) for name, leaf in leaves.items()})
-    targets = {name: _target(leaf) for name, leaf in leaves.items() if leaf.size}
+    leaves = named(template)
+    require_match(checkpoint, saved, {name: describe(leaf) for name, leaf in leaves.items()})
+    targets = {name: target(leaf) for name, leaf in leaves.items() if leaf.size}
     with _quiet():
         try:
             arrays = orbax.load(str(checkpoint / ARRAYS), targets) if targets else {}
         except Exception as error:  # Orbax raises bare exceptions; the bytes are as written, so this is unexpected
             raise InputError(f"{checkpoint} cannot be read by Orbax ({error}): resume from another one") from error
-    values = [_untarget(leaf, arrays.get(name)) for name, leaf in leaves.items()]
+    values = [untarget(leaf, arrays.get(name)) for name, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(template), values)
 
 
@@ -214,7 +216,7 @@ def _finish(beside: Path, leaves: dict[str, Any], step: int) -> None:
     """The description and the sums of all files; flushed to the disk, and given its name."""
     directory = beside.parent
     try:
-        (beside / TREE).write_text(json.dumps({"format": 1, "leaves": leaves}, indent=1), encoding="utf-8")
+        (beside / TREE).write_text(json.dumps({"format": FORMAT, "leaves": leaves}, indent=1), encoding="utf-8")
         sums = "".join(f"{sha256(beside / name)}  {name}\n" for name in _files(beside))
         (beside / SUMS).write_text(sums, encoding="utf-8")
         for path in [*beside.rglob("*"), beside]:
@@ -254,43 +256,6 @@ def _free_name(directory: Path, step: int) -> str:
     return f"step-{step:08d}-{max(taken) + 1}" if taken else f"step-{step:08d}"
 
 
-def _named(tree: Any) -> dict[str, Any]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/") or "state": leaf for path, leaf in leaves}
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _implementation(key: Any) -> Any:
-    """The key's generator, "threefry2x32" for one; tracing finds it where the key is only a shape."""
-    names = []
-    jax.eval_shape(lambda key: names.append(jax.random.key_impl(key)), key)
-    return names[0]
-
-
-def _describe(leaf: Any) -> dict[str, Any]:
-    dtype = f"key<{_implementation(leaf)}>" if _is_key(leaf) else str(leaf.dtype)
-    return {"dtype": dtype, "shape": list(leaf.shape)}
-
-
-def _target(leaf: Any) -> jax.ShapeDtypeStruct:
-    raw = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
-    # A key's words have an axis of their own, which a named sharding leaves whole; of others, one device will do.
-    own = getattr(leaf, "sharding", None)
-    if _is_key(leaf) and not isinstance(own, jax.sharding.NamedSharding):
-        own = None
-    sharding = own or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    return jax.ShapeDtypeStruct(raw.shape, raw.dtype, sharding=sharding)
-
-
-def _untarget(leaf: Any, raw: Array | None) -> Array:
-    if raw is None:
-        return jnp.zeros(leaf.shape, leaf.dtype)
-    return jax.random.wrap_key_data(raw, impl=_implementation(leaf)) if _is_key(leaf) else raw
-
-
 def _described(checkpoint: Path) -> dict[str, Any]:
     """What `tree.json` says of each leaf; its sum is right, but whoever wrote that may have written this."""
     mend = "resume from another one"
@@ -298,6 +263,12 @@ def _described(checkpoint: Path) -> dict[str, Any]:
         tree = parse_json((checkpoint / TREE).read_bytes(), f"{checkpoint / TREE}", mend)
     except OSError as error:
         raise InputError(f"{checkpoint} cannot be read ({error}): {mend}") from error
+    written = tree.get("format") if isinstance(tree, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise InputError(
+            f"{checkpoint} is of format {written} and this version of jaxvision reads formats up to {FORMAT}: go on "
+            "with the version that wrote it, or a later one"
+        )
     leaves: Any = tree.get("leaves") if isinstance(tree, dict) else None
     whole = isinstance(leaves, dict) and all(
         isinstance(leaf, dict) and isinstance(leaf.get("dtype"), str) and isinstance(leaf.get("shape"), list)
@@ -306,19 +277,6 @@ def _described(checkpoint: Path) -> dict[str, Any]:
     if not whole:
         raise InputError(f"{checkpoint / TREE} does not say which arrays there are, by name, dtype and shape: {mend}")
     return leaves
-
-
-def _require_match(checkpoint: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    def words(leaf: dict[str, Any] | None) -> str:
-        return "absent" if leaf is None else f"{leaf['dtype']} {tuple(leaf['shape'])}"
-
-    wrong = [name for name in sorted(saved.keys() | wanted.keys()) if saved.get(name) != wanted.get(name)]
-    if wrong:
-        name, more = wrong[0], f" (and {len(wrong) - 1} more leaves differ)" if len(wrong) > 1 else ""
-        raise InputError(
-            f"{checkpoint} is of another network or optimiser: {name} is {words(saved.get(name))} there and "
-            f"{words(wanted.get(name))} here{more}; resume with the settings that wrote it"
-        )
 
 
 @contextmanager

@@ -14,25 +14,21 @@ import dataclasses
 import json
 import os
 import platform
-import re
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxvision.errors import InputError
 from jaxvision.files import atomic_write, exclusive, parse_json, writing_error
 from jaxvision.training import checkpoints
-from jaxvision.training.hosts import by_first, is_first
+from jaxvision.training.hosts import is_first
 from jaxvision.training.tensorboard import EventFile
 
 LOCK = "run.lock"  # of `files.exclusive`, there while a run is open
-FREE = ("resume", "run_dir", "mesh", "hosts")  # settings that say where a run is, not what it does
 
 
 class Run:
@@ -164,7 +160,7 @@ class Run:
     def picture(self, name: str) -> Path:
         """The path for a picture, its folder made."""
         path = self.path / "pictures" / name
-        _make(path.parent)
+        make_folder(path.parent)
         return path
 
     def finish(self, result: Any) -> None:
@@ -173,7 +169,7 @@ class Run:
         Args:
             result: a dataclass or a mapping of JSON's types, paths and NumPy scalars.
         """
-        _write_json(self.path / "result.json", result)
+        write_json(self.path / "result.json", result)
 
     def note(self, sentence: str) -> None:
         """Tells the reader, on standard error; of several processes the first does."""
@@ -195,120 +191,6 @@ class Run:
         return self.path / "metrics.jsonl"
 
 
-def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | os.PathLike[str] = "runs") -> Run:
-    """Makes a run directory and writes `config.json`.
-
-    Args:
-        name: the experiment's name.
-        config: its resolved settings, a dataclass.
-        run_dir: the folder, which must not hold a run yet; None takes the next free `root/NAME-NNN`.
-        root: where runs are gathered.
-
-    Returns:
-        The open run.
-
-    Of processes that `jax.distributed` joins the first opens the run; the others get one that shares its checkpoints
-    and throws everything else away, so that what is done with a run is written once.
-
-    Raises:
-        InputError: the folder cannot be written, holds a run already, or another process works in it.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as root:
-        ...     new_run("tour", {"seed": 0}, root=root).path.name, new_run("tour", {"seed": 0}, root=root).path.name
-        ('tour-001', 'tour-002')
-    """
-
-    def opened() -> Run:
-        path = _next_free(Path(root), name) if run_dir is None else Path(run_dir)
-        _make(path)
-        run = Run(path).hold()
-        if (path / "config.json").exists():
-            run.close()
-            raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
-        _write_json(path / "config.json", config)
-        return run
-
-    return _of_first(opened, run_dir)
-
-
-def resumed_run(
-    name: str,
-    config: Any,
-    *,
-    run_dir: Path | None = None,
-    root: str | os.PathLike[str] = "runs",
-    free: Collection[str] = FREE,
-) -> Run:
-    """Opens an earlier run to go on with it; `Run.restore` then gives its state.
-
-    Args:
-        name: the experiment's name.
-        config: the resolved settings, which must be those of the run.
-        run_dir: the run's folder; None takes the newest `root/NAME-NNN`.
-        root: where runs are gathered.
-        free: settings that may differ.
-
-    Returns:
-        The open run.
-
-    Raises:
-        InputError: there is no such run, it had other settings, or another process works in it.
-    """
-
-    def opened() -> Run:
-        numbered = _numbered(Path(root), name)
-        if run_dir is None and not numbered:
-            raise InputError(f"{root} holds no run of {name} to go on with: start one without --resume")
-        path = Path(run_dir) if run_dir is not None else numbered[max(numbered)]
-        _require_same(path, config, free)
-        return Run(path).hold()
-
-    return _of_first(opened, run_dir)
-
-
-def _of_first(opened: Callable[[], Run], run_dir: Path | None) -> Run:
-    """The run, or in a process that is not the first one of several a stand-in for it."""
-    if jax.process_count() == 1:
-        return opened()
-    if run_dir is None:
-        raise InputError(
-            "several processes write one run: name its folder with --run-dir, on a disk that all of them see"
-        )
-    runs: list[Run] = []
-    by_first(lambda: runs.append(opened()))
-    return runs[0] if runs else _StandIn(run_dir)
-
-
-class _StandIn(Run):
-    """A run of which nothing is kept but the checkpoints, which belong to the first process's run."""
-
-    def __init__(self, run_dir: Path):
-        self._scratch = tempfile.TemporaryDirectory(prefix="jaxvision-")
-        super().__init__(self._scratch.name, checkpoints=Path(run_dir) / "checkpoints")
-
-    def close(self) -> None:
-        super().close()
-        self._scratch.cleanup()
-
-
-def _require_same(path: Path, config: Any, free: Collection[str]) -> None:
-    try:
-        text = (path / "config.json").read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} is not a run to go on with ({error}): see --run-dir") from error
-    before = parse_json(text, f"{path / 'config.json'}", "choose another run with --run-dir", finite=False)
-    if not isinstance(before, dict):
-        raise InputError(f"{path} is not a run to go on with (config.json holds no settings by name): see --run-dir")
-    now = json.loads(_json(config))
-    for field in [f for f in now | before if f not in free and now.get(f) != before.get(f)]:
-        raise InputError(
-            f"{path} was run with {field} = {before.get(field)!r} and cannot go on with {now.get(field)!r}: "
-            "give the same settings, or choose the run with --run-dir"
-        )
-
-
 def _row(line: bytes, named: str) -> dict[str, int | float]:
     mend = 'expected {"step": 1, "loss": 0.5} or the like; take the line out'
     row = parse_json(line, named, mend, finite=False)  # a loss that is no number is logged before it stops the run
@@ -328,40 +210,23 @@ def _refuse(path: Path) -> None:
     )
 
 
-def _numbered(root: Path, name: str) -> dict[int, Path]:
-    pattern = re.compile(re.escape(name) + r"-(\d{3,})")
-    matches = [(pattern.fullmatch(path.name), path) for path in (root.iterdir() if root.is_dir() else ())]
-    return {int(match[1]): path for match, path in matches if match}
-
-
-def _next_free(root: Path, name: str) -> Path:
-    _make(root)
-    number = max(_numbered(root, name), default=0)
-    while True:  # two commands may start at once: whoever makes the folder has it
-        number += 1
-        path = root / f"{name}-{number:03d}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise writing_error(path, error) from error
-        return path
-
-
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Makes a folder, or says in a sentence why it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise writing_error(folder, error) from error
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Writes a dataclass or a mapping, whole or not at all."""
     with atomic_write(path, text=True) as stream:
-        stream.write(_json(value) + "\n")
+        stream.write(json_text(value) + "\n")
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """A dataclass or a mapping as JSON; paths become words."""
+
     def other(item: Any) -> Any:
         return item.item() if isinstance(item, np.generic) else str(item)
 

@@ -16,6 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxvision.errors import InputError
+from jaxvision.files import sha256
 from jaxvision.training import checkpoints, start
 
 OPTIMIZER = optax.adam(1e-3)
@@ -245,3 +246,16 @@ def test_kill_9_in_mid_write_leaves_a_loadable_checkpoint(tmp_path):
 @pytest.mark.slow
 def test_kill_9_fifty_times(tmp_path):
     assert kill_while_saving(tmp_path, random.Random(1), n_kills=50) > 10
+
+
+def test_a_checkpoint_of_a_later_version_says_what_to_do(tmp_path):
+    path = checkpoints.save(tmp_path, {"w": jnp.ones(2)}, step=1)
+    tree = path / checkpoints.TREE
+    tree.write_text(tree.read_text().replace('"format": 1', '"format": 2'))
+    sums = path / checkpoints.SUMS
+    lines = [line for line in sums.read_text().splitlines() if not line.endswith(checkpoints.TREE)]
+    sums.write_text("\n".join([*lines, f"{sha256(tree)}  {checkpoints.TREE}"]) + "\n")
+    with pytest.raises(
+        InputError, match="is of format 2 and this version of jaxvision reads formats up to 1: go on with"
+    ):
+        checkpoints.load(path, {"w": jnp.zeros(2)})
