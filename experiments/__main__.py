@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOMS = {
-    "Everything, small": ("tour",),
+    "Everything, small": ("tour", "studio"),
     "Look inside": ("saliency", "attribution", "class_visualization", "visualize"),
     "Fool": ("fooling", "attack", "attack_strength"),
     "Transfer style": ("style_transfer", "style_sheet", "style_quality", "fast_style"),

@@ -119,7 +119,7 @@ def main(config: Config) -> Result:
     with open_run("class_visualization", settings) as run:
         run.note(network.note)
         moments = np.unique(np.linspace(0, n_steps, FRAMES + 1).round().astype(int))
-        problem = _problem(network, np.repeat(targets, tries), settings)
+        problem = drawing_problem(network, np.repeat(targets, tries), settings)
         film = begin(
             problem,
             len(targets) * tries,
@@ -178,7 +178,8 @@ def resolved(config: Config, image_size: int) -> Any:
     return config
 
 
-def _problem(network: Network, targets: Int[np.ndarray, " n"], settings: Any) -> PixelProblem:
+def drawing_problem(network: Network, targets: Int[np.ndarray, " n"], settings: Any) -> PixelProblem:
+    """What is optimised for classes, by resolved settings."""
     problem = class_visualization_problem(
         network.ascent_fn,
         jnp.asarray(targets, jnp.int32),

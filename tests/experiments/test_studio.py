@@ -1,0 +1,123 @@
+"""The studio: its rooms without a page, what it refuses, and the page in a headless browser."""
+
+import importlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import studio, studio_rooms
+from experiments.captioner_files import EMBEDDED, load_captioner
+from experiments.command import command
+from experiments.generator_files import EMBEDDED as GENERATOR
+from experiments.generator_files import load_generator
+from experiments.inputs import probabilities
+from experiments.networks import load_network
+from jaxvision.data import scene_batch, split_key
+from jaxvision.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network("scenes")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    images, _ = scene_batch(split_key(0, "test"), 1)
+    return np.round(255 * np.asarray(images[0])).astype(np.uint8)
+
+
+def test_classes_are_the_five_likeliest(network, scene):
+    found = studio_rooms.classes(network, scene)
+    answer = probabilities(network, scene[None].astype(np.float32) / 255)[0]
+    assert list(found.values()) == sorted(answer.tolist(), reverse=True)[:5]
+    assert network.class_names[answer.argmax()] == next(iter(found))
+
+
+def test_maps_come_one_after_the_other(network, scene):
+    moments = list(studio_rooms.maps(network, scene, ["saliency", "grad_cam"]))
+    assert [len(moment.pictures) for moment in moments] == [2, 3]
+    pictures, titles = zip(*moments[-1].pictures, strict=True)
+    assert titles == ("picture", "saliency", "grad cam")
+    assert all(picture.shape == (256, 256, 3) and picture.dtype == np.uint8 for picture in pictures)
+    np.testing.assert_array_equal(pictures[0][::4, ::4], scene)
+    assert (pictures[1] != pictures[2]).any()
+
+
+def test_fooling_is_seen_as_it_goes_and_ends_when_it_has_fooled(network, scene):
+    moments = list(studio_rooms.fooling(network, scene, ""))
+    (fooled, said), (_, change) = moments[-1].pictures
+    wanted = list(studio_rooms.classes(network, scene))[1]
+    assert len(moments) > 1
+    assert moments[-1].words.endswith("now")
+    assert said.startswith(wanted)
+    assert change.startswith("change, ")
+    answer = probabilities(network, fooled[None, ::4, ::4].astype(np.float32) / 255)[0]
+    assert network.class_names[answer.argmax()] == wanted
+
+
+def test_a_class_that_is_not_there_is_a_sentence(network, scene):
+    with pytest.raises(InputError, match='no class is called "zebra"'):
+        next(studio_rooms.fooling(network, scene, "zebra"))
+
+
+@pytest.mark.slow
+def test_a_class_is_drawn(network):
+    moments = list(studio_rooms.drawing(network, "0", n_steps=20))
+    assert [moment.words for moment in moments] == ["Step 10 of 20", "Step 20 of 20"]
+    assert (moments[0].pictures[0][0] != moments[1].pictures[0][0]).any()
+
+
+def test_a_painting_is_seen_as_it_goes(network, scene):
+    moments = list(studio_rooms.painting(network, scene, scene[::-1].copy(), size=32, n_steps=10))
+    assert [moment.words for moment in moments] == ["Step 5 of 10", "Step 10 of 10"]
+    assert (moments[0].pictures[0][0] != moments[1].pictures[0][0]).any()
+
+
+@pytest.mark.slow
+def test_a_caption_has_a_map_for_each_word(scene):
+    captioner = load_captioner(EMBEDDED)
+    moment = studio_rooms.caption(captioner, scene)
+    words = moment.words.split(". ")[0].split()
+    assert words
+    assert set(words) <= set(captioner.vocabulary.words)
+    assert [title for _, title in moment.pictures] == ["picture", *words]
+
+
+def test_sliders_move_a_generators_images():
+    generator = load_generator(GENERATOR)
+    still, moved, other = (studio_rooms.samples(generator, seed, along) for seed, along in ((0, []), (0, [3]), (1, [])))
+    assert still.shape == moved.shape == (224, 224, 3)
+    np.testing.assert_array_equal(still, studio_rooms.samples(generator, 0, [0, 0]))
+    assert (still != moved).any()
+    assert (still != other).any()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "is empty"), (b"Dear reader", "^letter.jpg"), (None, "no file letter.jpg")]
+)
+def test_a_bad_upload_is_a_sentence(tmp_path, content, words):
+    path = tmp_path / "letter.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        studio_rooms.opened(str(path))
+
+
+def test_a_large_upload_is_brought_down(tmp_path):
+    Image.new("RGB", (2100, 1100)).save(tmp_path / "large.png")
+    assert studio_rooms.opened(str(tmp_path / "large.png")).shape[0] == studio_rooms.LARGEST
+
+
+def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
+    def missing(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(SystemExit) as stop:
+        command(studio.main, studio.Config, args=[])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        'the studio needs Gradio, which is not installed: pip install "jaxvision[studio]"\n'
+    )
