@@ -22,8 +22,9 @@ REACH = 4.0  # of a slider to either side, a latent of 96 numbers has a length o
 # Scripts and styles stand in the page itself; nothing is loaded from or sent to another machine.
 NOBODY_ELSE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; frame-ancestors 'self'"
 CSS = """
-.gradio-container {max-width: 1100px !important; margin: auto}
+.gradio-container {width: 100% !important; max-width: 1100px !important; margin: auto}
 .status {min-height: 2.2em}
+@media (max-width: 600px) {.grid-container {grid-template-columns: 1fr 1fr !important}}
 """
 
 
@@ -53,14 +54,21 @@ def page(gradio: Any, network: Network, captioner: TrainedCaptioner, *, seconds:
         gradio.Markdown(f"# jaxvision studio\n{network.note}")
         picture = gradio.State(sample)
         with gradio.Row():
-            upload = gradio.File(label="Drop a picture here or choose one", height=140, elem_id="upload")
-            shown = gradio.Image(sample, label="Picture", interactive=False, buttons=[], height=240, elem_id="picture")
+            upload = gradio.File(label="Your picture", height=240, elem_id="upload")
+            shown = gradio.Image(
+                studio_rooms.enlarged(sample),
+                label="Picture",
+                interactive=False,
+                buttons=[],
+                height=240,
+                elem_id="picture",
+            )
             answer = gradio.Label(studio_rooms.classes(network, sample), label="Classes", elem_id="classes")
         said = gradio.Markdown("A sample is shown until you choose a picture.", elem_id="upload-status")
         upload.upload(
             functools.partial(_taken, network),
             [upload, picture],
-            [picture, shown, answer, said],
+            [upload, picture, shown, answer, said],
             concurrency_id="one",
             show_progress="hidden",
         )
@@ -73,7 +81,7 @@ def page(gradio: Any, network: Network, captioner: TrainedCaptioner, *, seconds:
             target = gradio.Dropdown([("the likeliest but one", ""), *choices], value="", label="To be taken for")
             wire("fooling", "Fool", lambda now, goal: studio_rooms.fooling(network, now, goal), [picture, target], 2)
         with gradio.Tab("Style"):
-            manner = gradio.File(label="The manner of this picture; none: a stained tissue", height=120)
+            manner = gradio.File(label="The manner of this picture; none: a stained tissue", height=160)
             steps = gradio.Slider(10, 400, 200, step=10, label="Steps")
             wire("style", "Paint", functools.partial(_painted, network), [picture, manner, steps], 1)
         with gradio.Tab("Caption"):
@@ -117,13 +125,13 @@ def _run(
     cancel.click(lambda: "Cancelled.", None, status, cancels=[running], queue=False)
 
 
-def _taken(network: Network, path: str | None, before: Picture) -> tuple[Picture, Picture, dict[str, float], str]:
-    """An upload in place of the picture before it, or why not."""
+def _taken(network: Network, path: str | None, before: Picture) -> tuple[Any, ...]:
+    """An upload in place of the picture before it, or why not; the drop zone is empty for the next one."""
     try:
         now, words = studio_rooms.opened(str(path)), ""
     except InputError as error:
         now, words = before, f"{error}. The picture before is kept."
-    return now, now, studio_rooms.classes(network, now), words
+    return None, now, studio_rooms.enlarged(now), studio_rooms.classes(network, now), words
 
 
 def _painted(network: Network, content: Picture, manner: str | None, n_steps: float) -> Iterator[Moment]:

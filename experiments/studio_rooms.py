@@ -95,6 +95,17 @@ def opened(path: str) -> Picture:
     return resize_image(picture, LARGEST, crop=False) if min(picture.shape[:2]) > LARGEST else picture
 
 
+def enlarged(picture: Picture) -> Picture:
+    """Each pixel of a small picture as a square of several.
+
+    Example:
+        >>> enlarged(np.zeros((64, 100, 3), np.uint8)).shape
+        (256, 400, 3)
+    """
+    factor = max(1, SHOWN // min(picture.shape[:2]))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
 def classes(network: Network, picture: Picture) -> dict[str, float]:
     """The five likeliest classes and their probabilities."""
     return dict(top(network.class_names, probabilities(network, _seen(network, picture))[0]))
@@ -296,7 +307,4 @@ def _seen(network: Network, picture: Picture) -> Float[np.ndarray, "1 s s 3"]:
 
 
 def _shown(image: Float[np.ndarray, "h w 3"]) -> Picture:
-    """In 8 bits, each pixel of a small image as a square of several."""
-    factor = max(1, SHOWN // min(image.shape[:2]))
-    pixels = np.round(255 * image).astype(np.uint8)
-    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    return enlarged(np.round(255 * image).astype(np.uint8))

@@ -1,6 +1,13 @@
 """The studio: its rooms without a page, what it refuses, and the page in a headless browser."""
 
 import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +22,7 @@ from experiments.inputs import probabilities
 from experiments.networks import load_network
 from jaxvision.data import scene_batch, split_key
 from jaxvision.errors import InputError
+from tests.experiments import browser
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +129,97 @@ def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         'the studio needs Gradio, which is not installed: pip install "jaxvision[studio]"\n'
     )
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Of a studio that is served while the tests of a page run; Ctrl-C closes it."""
+    pytest.importorskip("gradio", reason="extra `studio`: Gradio is not installed")
+    if browser.binary() is None:
+        pytest.skip("no Chromium on this machine")
+    words = [sys.executable, "-m", "experiments.studio", "--weights", "scenes", "--port", "0"]
+    environment = os.environ | {"XLA_FLAGS": ""}  # one device, as a reader has
+    server = subprocess.Popen(
+        words, cwd=Path(__file__).parents[2], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    try:
+        lines = iter(server.stdout.readline, "")
+        yield next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        server.send_signal(signal.SIGINT)
+        said, errors = server.communicate(timeout=60)
+        assert server.returncode == 0, errors
+        assert said.strip() == "The studio is closed."
+        assert "Traceback" not in errors
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def tab(address, tmp_path_factory):
+    with browser.browsing(tmp_path_factory.mktemp("chromium")) as tab:
+        tab.resize(1200)
+        tab("Page.navigate", url=address)
+        tab.wait("document.querySelector('#maps-run')")
+        yield tab
+
+
+def open_tab(tab, name):
+    tab.ask(f"[...document.querySelectorAll('button[role=tab]')].find(one => one.innerText == {name!r}).click()")
+
+
+def text(tab, name):
+    return tab.ask(f"document.querySelector('#{name}').innerText")
+
+
+@pytest.mark.slow
+def test_page_upload_and_run(tab, scene, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear reader")
+    Image.fromarray(scene).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "scene.png")
+    tab.upload("#upload input[type=file]", tmp_path / "letter.jpg")
+    tab.wait("document.querySelector('#upload-status').innerText.startsWith('letter.jpg')")
+    assert "The picture before is kept" in text(tab, "upload-status")
+    before = tab.ask("document.querySelector('#picture img').src")
+    tab.wait("document.querySelector('#upload input[type=file]')")
+    tab.upload("#upload input[type=file]", tmp_path / "scene.png")
+    tab.wait(f"document.querySelector('#picture img').src != {before!r}")
+    tab.ask("document.querySelector('#maps-run').click()")
+    tab.wait("document.querySelectorAll('#maps-pictures img').length >= 7")
+    assert "6 of 6 methods" in text(tab, "maps-status")
+
+
+@pytest.mark.slow
+def test_page_cancel_ends_a_run_within_seconds(tab):
+    open_tab(tab, "Style")
+    tab.wait("document.querySelector('#style-run')")
+    tab.ask("document.querySelector('#style-run').click()")
+    tab.wait("document.querySelector('#style-status').innerText.startsWith('Step ')")
+    assert tab.ask("document.querySelectorAll('#style-pictures img').length") >= 1
+    tab.ask("document.querySelector('#style-cancel').click()")
+    tab.wait("document.querySelector('#style-status').innerText == 'Cancelled.'", seconds=10)
+    open_tab(tab, "Generate")  # which has to wait for its turn, had the run gone on
+    tab.wait("document.querySelector('#generator-run')")
+    tab.ask("document.querySelector('#generator-run').click()")
+    tab.wait("document.querySelector('#generator-pictures img')")
+    time.sleep(2)
+    assert tab.ask("document.querySelector('#style-status').textContent").strip() == "Cancelled."
+
+
+@pytest.mark.slow
+def test_page_by_keyboard_and_on_a_narrow_screen(tab, address):
+    tab.resize(400)
+    tab("Page.navigate", url=address)
+    tab.wait("document.querySelector('#fooling-run, #maps-run')")
+    reached = set()
+    for _ in range(60):
+        tab.press("Tab")
+        reached.add(tab.ask("document.activeElement.id || document.activeElement.innerText"))
+        if "maps-run" in reached:
+            break
+    assert {"Which pixels", "maps-run"} <= reached
+    tab.press("Enter")
+    tab.wait("document.querySelectorAll('#maps-pictures img').length >= 7")
+    assert tab.ask("document.documentElement.scrollWidth") <= 400
+    foreign = [e["params"]["request"]["url"] for e in tab.events if e.get("method") == "Network.requestWillBeSent"]
+    assert {url for url in foreign if not url.startswith((address, "data:", "blob:"))} == set()
