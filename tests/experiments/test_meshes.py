@@ -27,7 +27,11 @@ LOOKS = ("saliency", "fooling", "class_visualization", "visualize", "attack", "a
 def on_eight_devices(names: tuple[str, ...]) -> dict[str, list]:
     """What `eight_devices.py` says of some experiments, which one process runs for all tests of them."""
     script = Path(__file__).with_name("eight_devices.py")
-    environment = os.environ | {"PYTHONPATH": str(script.parents[2]), "JAXVISION_OFFLINE": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(script.parents[2]),
+        "JAXVISION_OFFLINE": "1",
+        "JAX_NUM_CPU_DEVICES": "8",
+    }
     done = subprocess.run(
         [sys.executable, script, *names], capture_output=True, text=True, env=environment, check=False, timeout=800
     )
