@@ -1,8 +1,8 @@
 """Runs experiments on one and on eight fake devices, and prints how far apart they are; for `test_meshes.py`.
 
-A process of its own with JAX_NUM_CPU_DEVICES=8, for the number of devices is chosen once. Trainings take two of their own steps in float64, in
-which a difference is one of the mathematics: in float32 two orders of one sum differ in the last bit, and Adam's first
-update is the gradient's sign. Those that look run whole, in float32.
+A process of its own with JAX_NUM_CPU_DEVICES=8, for the number of devices is chosen once. Trainings take two of their
+own steps in float64, in which a difference is one of the mathematics: in float32 two orders of one sum differ in the
+last bit, and Adam's first update is the gradient's sign. Those that look run whole, in float32.
 """
 
 import json
