@@ -20,7 +20,7 @@ from jaxvision.training import Layout, divided, fit, gathered, gradient_step, na
 
 QUICK = ("captioner", "generator", "generators side by side")
 TRAININGS = ("transformer", "classifier", "encoder", "style in one pass")
-LOOKS = ("saliency", "fooling", "class_visualization", "visualize", "attack", "attribution", "style_transfer")
+LOOKS = (("saliency", "fooling", "class_visualization", "visualize"), ("attack", "attribution", "style_transfer"))
 
 
 @cache
@@ -60,10 +60,10 @@ def test_further_trainings_on_eight_devices(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LOOKS)
-def test_looking_on_eight_devices(name):
+@pytest.mark.parametrize(("name", "group"), [(name, group) for group in LOOKS for name in group])
+def test_looking_on_eight_devices(name, group):
     """In float32: all numbers of the result, and every picture to one level of 255 (of the first steps)."""
-    error, levels = on_eight_devices(LOOKS)[name]
+    error, levels = on_eight_devices(group)[name]
     assert error < 1e-5
     assert levels <= 1
 
