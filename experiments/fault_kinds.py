@@ -35,7 +35,7 @@ def interrupted(running: Running, chance: random.Random) -> bool:
 
 def interrupted_twice(running: Running, chance: random.Random) -> bool:
     """Ctrl-C, and again before the first has been answered."""
-    _send(running, signal.SIGINT)
+    send(running, signal.SIGINT)
     time.sleep(chance.uniform(0, 0.05))
     code = _signalled(running, signal.SIGINT)
     return code in (INTERRUPTED, -signal.SIGINT)  # the second may come while Python itself is ending
@@ -43,22 +43,22 @@ def interrupted_twice(running: Running, chance: random.Random) -> bool:
 
 def paused(running: Running, chance: random.Random) -> bool:
     """SIGSTOP, and SIGCONT after a second; the process goes on by itself."""
-    _send(running, signal.SIGSTOP)
+    send(running, signal.SIGSTOP)
     time.sleep(1)
     before = last_step(_folder(running))
-    _send(running, signal.SIGCONT)
+    send(running, signal.SIGCONT)
     wait_for(lambda: last_step(_folder(running)) > before, running)
     return True
 
 
 def shared(running: Running, chance: random.Random) -> bool:
     """A second process on the same directory, while the first is held still; it then goes on by itself."""
-    _send(running, signal.SIGSTOP)
+    send(running, signal.SIGSTOP)
     before, second = last_step(_folder(running)), start(resumed(running.trial))
     try:
         told = ended(second) == MENDABLE and f"in use by process {running.process.pid} on" in second.said
     finally:
-        _send(running, signal.SIGCONT)
+        send(running, signal.SIGCONT)
     wait_for(lambda: last_step(_folder(running)) > before, running)
     return told
 
@@ -145,13 +145,14 @@ def _folder(running: Running) -> Path:
     return running.trial.run_dir
 
 
-def _send(running: Running, number: signal.Signals) -> None:
+def send(running: Running, number: signal.Signals) -> None:
+    """Sends a signal to the process."""
     assert running.process.pid is not None
     os.kill(running.process.pid, number)
 
 
 def _signalled(running: Running, number: signal.Signals) -> int:
-    _send(running, number)
+    send(running, number)
     return ended(running)
 
 

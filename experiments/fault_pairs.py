@@ -1,7 +1,6 @@
 """Two processes that train together, of which one is killed, paused or asked to stop."""
 
 import json
-import os
 import random
 import signal
 import socket
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from experiments import fault_runs, fault_trials
 from experiments.command import MENDABLE, PREEMPTED
+from experiments.fault_kinds import send
 from experiments.fault_runs import Running
 
 KILLED, PAUSED, STOPPED = "one of two processes killed", "one of two paused for a second", "SIGTERM to one of two"
@@ -55,7 +55,7 @@ def struck(trial: fault_trials.Config, repeats: int, chance: random.Random) -> G
             yield Blow(fault, _paused(pair, victim), fault_runs.last_step(_folder(trial)), None, None)
             continue
         number = signal.SIGKILL if fault == KILLED else signal.SIGTERM
-        _send(pair[victim], number)
+        send(pair[victim], number)
         codes = [fault_runs.ended(process) for process in pair]
         # Who misses the other first: the program itself, or JAX's runtime, which aborts.
         others = (MENDABLE, -signal.SIGABRT)
@@ -66,7 +66,7 @@ def struck(trial: fault_trials.Config, repeats: int, chance: random.Random) -> G
         assert found is not None
         yield Blow(fault, promised, step, step - found, seconds)
         pair = again
-    _send(pair[0], signal.SIGTERM)
+    send(pair[0], signal.SIGTERM)
     for process in pair:
         fault_runs.ended(process)
 
@@ -94,17 +94,12 @@ def _started(trial: fault_trials.Config) -> Sequence[Running]:
 
 def _paused(pair: Sequence[Running], victim: int) -> bool:
     """Held still for a second; both go on by themselves."""
-    _send(pair[victim], signal.SIGSTOP)
+    send(pair[victim], signal.SIGSTOP)
     time.sleep(1)
     before = fault_runs.last_step(_folder(pair[0].trial))
-    _send(pair[victim], signal.SIGCONT)
+    send(pair[victim], signal.SIGCONT)
     fault_runs.wait_for(lambda: fault_runs.last_step(_folder(pair[0].trial)) > before, pair[0])
     return True
-
-
-def _send(running: Running, number: signal.Signals) -> None:
-    assert running.process.pid is not None
-    os.kill(running.process.pid, number)
 
 
 def _folder(trial: fault_trials.Config) -> Path:

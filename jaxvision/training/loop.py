@@ -145,7 +145,7 @@ def fit(
     for name, count in [("steps_per_dispatch", steps_per_dispatch), ("checkpoint_every", checkpoint_every)]:
         if count is not None and count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
-    step_fn, batch_fn = _callable_pytree(step_fn), _callable_pytree(batch_fn)
+    step_fn, batch_fn = callable_pytree(step_fn), callable_pytree(batch_fn)
     done = int(state.step)
     state = jax.tree.map(jnp.copy, state)  # the loop gives its buffers away: the caller's state stays whole
     checkpoint_every = checkpoint_every or max(n_steps, 1)
@@ -222,7 +222,7 @@ def _reports(
         yield report
 
 
-def _callable_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
+def callable_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
     """A bare function is a leaf to JAX, not a container: wrapped, it can be an argument of a compiled program."""
     return Partial(function) if jax.tree.leaves(function) == [function] else function
 

@@ -16,6 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 
 from jaxvision.errors import InputError
+from jaxvision.training.loop import callable_pytree
 
 DATA, MODEL = "data", "model"
 LARGE = 1 << 16  # entries of a weight from which on it is divided along `model`
@@ -150,8 +151,7 @@ def divided(layout: Layout, step_fn: Any, batch_fn: Any) -> tuple[Any, Any]:
         return jax.lax.with_sharding_constraint(state, lies), jax.lax.with_sharding_constraint(metrics, whole)
 
     def whole_arrays(function: Any) -> Any:
-        function = Partial(function) if jax.tree.leaves(function) == [function] else function
-        return jax.tree.map(lambda leaf: _put(leaf, whole), function)
+        return jax.tree.map(lambda leaf: _put(leaf, whole), callable_pytree(function))
 
     return Partial(step, whole_arrays(step_fn)), Partial(batch, whole_arrays(batch_fn))
 
