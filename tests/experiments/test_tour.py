@@ -89,7 +89,7 @@ def test_the_whole_tour_with_the_embedded_network(embedded, tmp_path, monkeypatc
     result = tour.main(tour.Config(run_dir=tmp_path / "gallery"))
     assert [e.name for e in result.exhibits] == list(tour.ROOMS)
     shown = sources(result.page)
-    assert len(shown) == sum(len(e.pictures) for e in result.exhibits) >= 6
+    assert len(shown) == sum(len(e.pictures) + 2 * len(e.comparisons) for e in result.exhibits) >= 6
     assert all((tmp_path / "gallery" / source).is_file() for source in shown)
     text = result.page.read_text("utf-8")
     assert "JAXVISION_OFFLINE" in text  # why this network
