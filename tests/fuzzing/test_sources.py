@@ -28,8 +28,14 @@ ARCHIVES = {
     },
     "tarfile": set(),
 }
-# One downloads; one asks only whether a server is there; one finds a free port for the processes of a training.
-NETWORK = {"jaxvision/files/transfer.py", "experiments/networks.py", "jaxvision/training/hosts.py"}
+# One downloads; one asks only whether a server is there; the others find a free port here, or listen at one.
+NETWORK = {
+    "jaxvision/files/transfer.py",
+    "experiments/networks.py",
+    "jaxvision/training/hosts.py",
+    "experiments/fault_pairs.py",
+    "experiments/studio.py",
+}
 
 
 def imported(tree: ast.AST) -> set[str]:
