@@ -1,12 +1,17 @@
 """What there is to run, and how long it takes without flags: `python -m experiments`."""
 
 import ast
+import difflib
+import importlib
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+PROGRAM = "python -m experiments"
 ROOMS = {
     "Everything, small": ("tour", "studio"),
     "Look inside": ("saliency", "attribution", "class_visualization", "visualize"),
@@ -56,8 +61,31 @@ def summary(name: str) -> tuple[str, str]:
     return re.split(r"(?<=[.?]) ", words)[0].rstrip("."), short
 
 
-if __name__ == "__main__":
+def main(words: Sequence[str]) -> None:
+    """Prints the list, or with `--completion` a script for the shell.
+
+    Raises:
+        SystemExit: with code 2 after a sentence, for other words.
+    """
+    names = [name for names in ROOMS.values() for name in names]
+    if list(words) == ["--completion"]:
+        # Not imported above: it imports every experiment, and the list need not wait for that.
+        print(importlib.import_module("experiments.completion").script(names), end="")
+        return
+    named = [*names, "--completion"]
+    if words and words[0] not in ("-h", "--help"):
+        near = difflib.get_close_matches(words[0], named, n=1)
+        command = f"{PROGRAM}{' ' if near == ['--completion'] else '.'}{near[0]}" if near else PROGRAM
+        print(f"{words[0]} is nothing that {PROGRAM} takes: do you mean {command}?", file=sys.stderr)
+        raise SystemExit(2)
     console = Console()
     console.print("Run [bold]python -m experiments.NAME[/bold], with [bold]--help[/bold] for its settings.")
     console.print("Times are those without flags, on one or two CPU cores.\n")
     console.print(what_there_is())
+    console.print(
+        "\n[bold]python -m experiments --completion[/bold] prints a script by which bash or zsh completes them."
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

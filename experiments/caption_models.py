@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import caption, caption_data, caption_losses, caption_training, optimizers, runs
+from experiments import caption, caption_data, caption_losses, caption_settings, caption_training, optimizers, runs
 from experiments.caption_data import Data
 from experiments.caption_pointing import pointing_game
 from experiments.caption_scores import STATED, judged
@@ -172,7 +172,7 @@ def _shares(trials: Sequence[Trial], which: str) -> str:
 
 def _seen(names: Sequence[str], config: Config) -> dict[str, Data]:
     """The data as each captioner sees it."""
-    sizes = (config.n_train, config.n_held_out, caption.MAX_LENGTH["scenes"])
+    sizes = (config.n_train, config.n_held_out, caption_settings.MAX_LENGTH["scenes"])
     guided = caption_data.scenes(*sizes, grid=True, hard=True, named=any(name.endswith(GUIDED) for name in names))
     cells = dataclasses.replace(guided, train=dataclasses.replace(guided.train, named=None))
     train, held_out = (

@@ -57,12 +57,13 @@ def train(config: Any, data: Data, run: Run) -> Trained:
         model = averaged(state.optimizer_state) if config.ema_decay else state.model
         return TrainedCaptioner(with_scaled_input(model, mean, scale), data.vocabulary, data.encoder, config.max_length)
 
-    def look(state: TrainState) -> None:
+    def look(state: TrainState) -> float:
         step = int(state.step)
         rows = [row for row in _rows(log) if row["step"] < step]  # of a run that was left later than it goes on, too
         rows.append({"step": step, **looked_at(finished(state), data)})
         with atomic_write(log, text=True) as stream:
             stream.writelines(json.dumps(row) + "\n" for row in rows)
+        return rows[-1]["cider_d"]  # the checkpoint with the best captions is kept
 
     first, then = config.steps, config.steps + config.self_critical
     optimizer = caption_losses.optimizer(config, max(first, 1), config.learning_rate)
@@ -142,7 +143,7 @@ def _trained(
     n_steps: int,
     lies: Any,
     *,
-    after_checkpoint: Callable[[TrainState], None] | None,
+    after_checkpoint: Callable[[TrainState], float | None] | None,
 ) -> tuple[TrainState, float]:
     """One phase, of a state that was restored already; `lies` says how its batches are divided."""
     return runs.trained(

@@ -1,24 +1,31 @@
 """The one way from a terminal to an experiment: flags from its `Config`, a sentence for what the reader can mend."""
 
 import errno
+import inspect
+import json
 import re
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-import tyro
 
+from experiments.flags import Terminal, parsed
 from jaxvision.errors import InputError
 from jaxvision.training import FREE, Preempted, is_first, join, preemptible
+from jaxvision.training.runs import json_text
 
 C = TypeVar("C")
 
 MENDABLE = 2  # exit code: the input or the machine is at fault and the sentence says how to mend it
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for Ctrl-C
+SHOWN = 4  # pictures that the last line names
 PREEMPTED = 0  # SIGTERM of a scheduler: a run that can go on did what was asked of it
 
 
@@ -28,10 +35,12 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     The flags are the fields of the frozen dataclass `config`, their help the fields' docstrings or comments, and the
     description the docstring of the module that `main` is in. What the reader can mend (`InputError`, `OSError`,
     `FloatingPointError`) becomes one sentence on standard error and exit code 2, Ctrl-C a sentence and exit code 130,
-    SIGTERM to what can go on a sentence and exit code 0; anything else is a bug and keeps its traceback.
+    SIGTERM to what can go on a sentence and exit code 0; anything else is a bug and keeps its traceback. Every command
+    also takes `--quiet`, to say nothing but what went wrong, and `--json`, to give its result to another program.
 
     Args:
-        main: takes the resolved `config`; its result's `run_dir`, where there is one, is printed as the last line.
+        main: takes the resolved `config`; its result's `run_dir`, where there is one, is the last line printed, with
+            the files in its `pictures`.
         config: the frozen dataclass whose fields are the flags.
         args: the words of the command line; None reads `sys.argv`.
 
@@ -52,11 +61,10 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     program = f"python -m {spec.name if spec else module.__name__}"
     resolved = None
     try:
-        # strip: tyro shows the description as it is, and a module's docstring ends in a newline
-        resolved = tyro.cli(config, prog=program, description=(module.__doc__ or "").strip(), args=words)
+        resolved, terminal = parsed(config, program=program, description=_flowing(module.__doc__ or ""), words=words)
         if (hosts := getattr(resolved, "hosts", None)) is not None:
             join(hosts)
-        with preemptible() if _resumable(resolved) else nullcontext():
+        with terminal.voice(), preemptible() if _resumable(resolved) else nullcontext():
             result = main(resolved)
     except (InputError, FloatingPointError) as error:
         _leave(str(error), MENDABLE)
@@ -70,9 +78,8 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
             raise
         _leave(sentence, MENDABLE)
     else:
-        run_dir = getattr(result, "run_dir", None)
-        if run_dir is not None and is_first():
-            print(f"Results are in {run_dir}")
+        if is_first():
+            _tell(result, terminal)
 
 
 def command_line(name: str, config: Any, *, without: Sequence[str] = FREE) -> str:
@@ -142,6 +149,29 @@ def machine_sentence(error: BaseException) -> str | None:
     if error.errno in unwritable:
         return f"Cannot use {path} ({reason}): choose a file or folder that may be read and written, see --run-dir"
     return f"Cannot use {path} ({reason}): check the path"
+
+
+def _tell(result: Any, terminal: Terminal) -> None:
+    """What came out: where it is, or all of it for another program."""
+    run_dir = getattr(result, "run_dir", None)
+    if terminal.json:
+        print(json.dumps(json.loads(json_text(result))))
+    elif run_dir is not None and not terminal.quiet:
+        pictures = [Path(path) for path in getattr(result, "pictures", ())]
+        shown = [str(path.relative_to(run_dir) if path.is_relative_to(run_dir) else path) for path in pictures[:SHOWN]]
+        more = [f"{len(pictures) - SHOWN} more"] if len(pictures) > SHOWN else []
+        print(f"Results are in {run_dir}{': ' if shown else ''}{', '.join(shown + more)}")
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs as wide as the terminal, under the text of the boxes; one with indented lines keeps them."""
+    # tyro joins lines that begin with a letter, and makes two of an empty one: hence the indent, and no empty line.
+    indent, between = "  ", "\n\u200b\n"
+    flow = textwrap.TextWrapper(
+        min(shutil.get_terminal_size().columns, 120), indent, indent, break_long_words=False, break_on_hyphens=False
+    )
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return between.join(textwrap.indent(part, indent) if "\n " in part else flow.fill(part) for part in paragraphs)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

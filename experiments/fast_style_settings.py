@@ -61,6 +61,8 @@ class Config:
     """train: largest global norm of a gradient"""
     checkpoint_every: int = 250
     """train: steps between checkpoints, each with a sample sheet"""
+    async_checkpoints: bool = False
+    """train: take steps while a checkpoint is being written; a kill in that moment loses more than the interval"""
     seed: int = 0
     """train: of weights and crops"""
     export: Path | None = None

@@ -159,5 +159,6 @@ def _train(trial: fault_trials.Config, log: Path) -> None:
         os.dup2(words, stream)
     jax.config.update("jax_compilation_cache_dir", str(trial.scenes.parent / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in vars(trial).items() if name != "resume"]
-    return command(fault_trials.main, fault_trials.Config, args=[*flags, *(["--resume"] if trial.resume else [])])
+    given = {name.replace("_", "-"): value for name, value in vars(trial).items() if value is not False}
+    flags = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
+    return command(fault_trials.main, fault_trials.Config, args=flags)

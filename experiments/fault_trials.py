@@ -41,6 +41,7 @@ class Config:
     hosts: str | None = None
     run_dir: Path | None = None
     resume: bool = False
+    async_checkpoints: bool = False
 
 
 def write_scenes(file: Path) -> None:

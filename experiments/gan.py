@@ -86,6 +86,8 @@ class Config:
     """updates in one call of the device; Ctrl-C is heard between calls; none: 50 (mlp), 1 (dcgan, resnet)"""
     checkpoint_every: int = 500
     """steps between checkpoints, each with a sheet of samples"""
+    async_checkpoints: bool = False
+    """take steps while a checkpoint is being written; a kill in that moment loses more than the interval"""
     export: Path | None = None
     """also write the generator of the first replica to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None

@@ -52,13 +52,13 @@ def trained(
     *,
     n_steps: int,
     steps_per_dispatch: int,
-    after_checkpoint: Callable[[S], None] | None = None,
+    after_checkpoint: Callable[[S], float | None] | None = None,
     layout: Layout | None = None,
 ) -> tuple[S, float]:
     """`training.fit` from the start, or with `config.resume` from where the run was left.
 
-    Of the settings `resume` and `checkpoint_every` are read, the rest is as in `fit`. With a layout several devices
-    train; what comes back, and what `after_checkpoint` gets, is whole on one.
+    `config` says whether to `resume`, and of checkpoints how often and whether behind; the rest is as in `fit`. With a
+    layout several devices train; what comes back, and what `after_checkpoint` gets, is whole on one.
 
     Returns:
         The state at `n_steps`, and the seconds it took, compilation included; of a resumed run, since it was resumed.
@@ -79,6 +79,7 @@ def trained(
         steps_per_dispatch=steps_per_dispatch,
         run=run,
         checkpoint_every=config.checkpoint_every,
+        async_checkpoints=config.async_checkpoints,
         after_checkpoint=None if after_checkpoint is None else lambda state: after_checkpoint(gathered(state)),
     )
     return gathered(state), time.monotonic() - began

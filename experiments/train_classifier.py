@@ -107,6 +107,8 @@ class Config:
     """updates in one call of the device; Ctrl-C is heard between calls"""
     checkpoint_every: int = 500
     """steps between checkpoints"""
+    async_checkpoints: bool = False
+    """take steps while a checkpoint is being written; a kill in that moment loses more than the interval"""
     export: Path | None = None
     """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None

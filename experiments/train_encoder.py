@@ -54,6 +54,8 @@ class Config:
     """of weights and scenes"""
     checkpoint_every: int = 250
     """steps between checkpoints"""
+    async_checkpoints: bool = False
+    """take steps while a checkpoint is being written; a kill in that moment loses more than the interval"""
     export: Path | None = None
     """also write the trained network to this safetensors file, and a card beside it (.md)"""
     run_dir: Path | None = None

@@ -26,6 +26,9 @@ from jaxvision.errors import InputError
 from jaxvision.files import parse_json, sha256, writing_error
 from jaxvision.training.hosts import by_first, is_first
 from jaxvision.training.leaves import describe, is_key, named, require_match, target, untarget
+from jaxvision.training.ranking import Best, best, keep_best
+
+__all__ = ["Best", "Latest", "best", "found", "keep_best", "latest", "load", "save", "verify"]
 
 SUMS = "SHA256SUMS"
 TREE = "tree.json"
@@ -42,7 +45,7 @@ class Latest(NamedTuple):
 
 
 def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = None, keep: int = 3) -> Path:
-    """Writes the state as a new checkpoint in `directory`; older ones beyond the newest `keep` are removed.
+    """Writes the state as a new checkpoint in `directory`, and removes older ones but the newest `keep` and the best.
 
     Everything is written into a hidden folder beside, flushed to the disk and renamed as the last act: whenever the
     process dies, what has the name of a checkpoint is one. One process at a time may write to a directory; processes
@@ -52,7 +55,7 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
         directory: the folder of checkpoints, made as needed.
         state: a pytree of arrays; typed keys are allowed.
         step: the number in its name; None takes `state.step`.
-        keep: how many of the newest to keep, at least 1.
+        keep: how many of the newest to keep, at least 1; the one that `keep_best` ranked highest stays beyond them.
 
     Returns:
         The new checkpoint's folder.
@@ -88,8 +91,9 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
     path = next(path for path in found(directory) if _order(path)[0] == step)
     if is_first():
         kept = [other for other in found(directory) if other == path or _order(other)[0] != step][:keep]
+        highest = best(directory)
         for other in found(directory):
-            if other not in kept:
+            if other not in kept and (highest is None or other != highest.path):
                 shutil.rmtree(other, ignore_errors=True)
     return path
 

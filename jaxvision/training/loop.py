@@ -102,7 +102,8 @@ def fit(
     steps_per_dispatch: int = 50,
     run: Run | None = None,
     checkpoint_every: int | None = None,
-    after_checkpoint: Callable[[Any], None] | None = None,
+    async_checkpoints: bool = False,
+    after_checkpoint: Callable[[Any], float | None] | None = None,
 ) -> Any:
     """Trains until `state.step` is `n_steps`, with at most `steps_per_dispatch` steps in each call of the device.
 
@@ -123,8 +124,11 @@ def fit(
             tenth of a second and more on a CPU.
         run: where metrics, progress and checkpoints go; None keeps nothing.
         checkpoint_every: steps between checkpoints; the last step is always saved. None saves only that one.
+        async_checkpoints: whether steps are taken while a checkpoint is being written. A process that is killed in
+            that moment goes on from the checkpoint before: more than `checkpoint_every` steps may be lost.
         after_checkpoint: called with the state after each checkpoint of a run but that of a signal: to draw a sample,
-            for one.
+            for one. A number that it returns is the checkpoint's score, and the highest one's is kept beyond the newest
+            (`checkpoints.best`).
 
     Returns:
         The state at `n_steps`, of the type of `state`.
@@ -166,11 +170,13 @@ def fit(
             stop = stopping()
             if run is not None and (done == next_checkpoint or stop is not None):
                 _require_numbers(state, done, run)
-                saved = run.save(state)
+                run.save(state, wait=not async_checkpoints or stop is not None or done == n_steps)
                 if after_checkpoint is not None and done == next_checkpoint:  # of no other: an unbroken run has none
-                    after_checkpoint(state)
+                    score = after_checkpoint(state)
+                    if score is not None:
+                        run.rank(score)
                 if stop is not None:
-                    run.note(f"Stopped at step {done} of {n_steps}: {saved} holds all of it")
+                    run.note(f"Stopped at step {done} of {n_steps}: {run.saved()} holds all of it")
             if stop is not None:
                 raise stop
     return state

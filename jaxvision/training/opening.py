@@ -15,7 +15,8 @@ from jaxvision.files import parse_json, writing_error
 from jaxvision.training.hosts import by_first
 from jaxvision.training.runs import Run, json_text, make_folder, write_json
 
-FREE = ("resume", "run_dir", "mesh", "hosts")  # settings that say where a run is, not what it does
+# Settings that say where a run is and how it is kept, not what it does.
+FREE = ("resume", "run_dir", "mesh", "hosts", "async_checkpoints")
 
 
 def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | os.PathLike[str] = "runs") -> Run:

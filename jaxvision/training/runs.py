@@ -16,10 +16,13 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxvision.errors import InputError
@@ -48,6 +51,8 @@ class Run:
         self._metrics = None
         self._board = None
         self._alone: ExitStack | None = None
+        self._writer: ThreadPoolExecutor | None = None
+        self._writing: Future[Path] | None = None
 
     def __enter__(self) -> "Run":
         return self.hold()
@@ -122,9 +127,56 @@ class Run:
         # After the last newline: nothing, or half a line.
         return [_row(line, f"line {number} of {self._metrics_path}") for number, line in enumerate(lines[:-1], 1)]
 
-    def save(self, state: Any) -> Path:
-        """Checkpoints the state under its step; see `checkpoints.save`."""
-        return checkpoints.save(self.checkpoints, state)
+    def save(self, state: Any, *, wait: bool = True) -> None:
+        """Checkpoints the state under its step; see `checkpoints.save`.
+
+        Args:
+            state: a pytree with a scalar `step`.
+            wait: until it is on the disk; else a copy is written behind the caller's back, after the one before, and
+                `saved` says how that went. Several processes always wait: they write together, and the next step too
+                is something that they do together.
+
+        Raises:
+            InputError: this one, or the one before, could not be written.
+        """
+        self.saved()
+        if wait or jax.process_count() > 1:
+            self._writing = Future()
+            self._writing.set_result(checkpoints.save(self.checkpoints, state))
+            return
+        self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        copy = jax.tree.map(jnp.copy, state)  # the caller's buffers may be given to the next step
+        self._writing = self._writer.submit(checkpoints.save, self.checkpoints, copy)
+
+    def saved(self) -> Path | None:
+        """Waits for the checkpoint that `save` was last asked for.
+
+        Returns:
+            Its folder; None where none was asked for.
+
+        Raises:
+            InputError: it could not be written; said once.
+        """
+        if self._writing is None:
+            return None
+        try:
+            return self._writing.result()
+        except InputError:
+            self._writing = None
+            raise
+
+    def rank(self, score: float) -> None:
+        """Gives the checkpoint that `save` was last asked for a score; the highest is kept beyond newer ones.
+
+        Args:
+            score: higher is better; see `checkpoints.keep_best`.
+
+        Raises:
+            InputError: it could not be written.
+        """
+        path = self.saved()
+        if path is not None and is_first():
+            checkpoints.keep_best(path, score)
 
     def restore(self, template: Any) -> Any:
         """The newest intact checkpoint's state, or `template` where none was written yet; later metrics are dropped.
@@ -154,6 +206,8 @@ class Run:
 
     def kept(self) -> str:
         """Half a sentence: which checkpoint a failed run can go on from."""
+        with suppress(InputError):  # the failure that is being told of comes first
+            self.saved()
         found = checkpoints.found(self.checkpoints)
         return f"the last good checkpoint is {found[0]}" if found else f"{self.path} holds no checkpoint yet"
 
@@ -177,7 +231,14 @@ class Run:
             print(sentence, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Flushes and closes the files, and lets go of the lock."""
+        """Flushes and closes the files, ends what is being written, and lets go of the lock."""
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
+            try:
+                self.saved()
+            except InputError as error:
+                self.note(str(error))
         if self._metrics is not None and self._board is not None:
             self._metrics.close()
             self._board.close()

@@ -1,17 +1,25 @@
 """The command line's promises: one sentence, the right exit code, no traceback for what a reader can mend."""
 
 import errno
+import importlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
+from experiments.__main__ import ROOMS
+from experiments.__main__ import main as listed
 from experiments.command import command, command_line, machine_sentence
+from experiments.completion import script
+from experiments.flags import Terminal, parsed
 from jaxvision.errors import InputError
 
 
@@ -197,3 +205,127 @@ def test_help_shows_the_module_docstring_and_the_fields(tmp_path):
     assert "Rolls a die. Paper: none." in run.stdout
     assert "faces of the die (a count)" in run.stdout
     assert "default: 6" in run.stdout
+
+
+@dataclass(frozen=True)
+class Dice:
+    """What is rolled."""
+
+    sides: int | None = None
+    """faces of a die,
+    a count"""
+    loaded: bool = False
+
+
+@dataclass(frozen=True)
+class Rolls(Dice):
+    kind: Literal["fair", "odd"] = "fair"
+    names: tuple[str, ...] = ()
+    resume: bool = False
+    run_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Came:
+    run_dir: Path
+    pictures: tuple[Path, ...] = ()
+
+
+def talkative(config):
+    print("a table")
+    print("a note", file=sys.stderr)
+    return Came(Path("runs/x"), tuple(Path(f"runs/x/{n}.png") for n in range(6)))
+
+
+def test_help_is_in_groups_and_says_no_more_than_it_must(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    with pytest.raises(SystemExit) as stop:
+        command(talkative, Rolls, args=["--help"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert all(len(line) <= 70 for line in shown.splitlines()), shown
+    order = [shown.index(f" {name} options ") for name in ("dice", "settings", "run", "terminal")]
+    assert order == sorted(order)
+    assert "--sides INT" in shown
+    assert "faces of a die, a count" in shown
+    assert "(default: fair)" in shown
+    assert not [noise for noise in ("None", "False", "(default: )", "--no-", "What is rolled") if noise in shown]
+
+
+def test_flags_of_all_groups_make_one_config():
+    seen = []
+    words = ["--sides", "4", "--loaded", "--kind", "odd", "--names", "a", "b", "--resume", "--run-dir", "here"]
+    command(lambda config: seen.append(config), Rolls, args=words)
+    assert seen == [Rolls(4, True, "odd", ("a", "b"), True, Path("here"))]
+    command(lambda config: seen.append(config), Rolls, args=["--sides", "None"])
+    assert seen[1] == Rolls()
+    assert command_line("x", seen[0], without=()).split()[3:] == words
+
+
+def test_a_misspelt_flag_and_choice_are_told_the_right_ones(capsys):
+    for words, wanted in ([["--side", "4"], "--sides"], [["--kind", "fare"], "'fair'"]):
+        with pytest.raises(SystemExit) as stop:
+            command(talkative, Rolls, args=words)
+        assert stop.value.code == 2
+        printed = capsys.readouterr()
+        assert wanted in printed.out + printed.err
+
+
+def test_the_last_line_names_a_few_pictures(capsys):
+    command(talkative, Rolls, args=[])
+    assert capsys.readouterr().out == "a table\nResults are in runs/x: 0.png, 1.png, 2.png, 3.png, 2 more\n"
+
+
+def test_quiet_says_nothing_but_what_went_wrong(capfd):
+    command(talkative, Rolls, args=["--quiet"])
+    assert capfd.readouterr() == ("", "")
+    sentence, _ = sentence_and_code(capfd, raises(InputError("a.txt is no image")), args=["--quiet"])
+    assert sentence == "a.txt is no image"
+    with pytest.raises(KeyError):
+        command(raises(KeyError("bug")), Config, args=["--quiet"])
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_json_is_all_there_is_on_standard_output(capfd, quiet):
+    command(talkative, Rolls, args=["--json", *(["--quiet"] if quiet else [])])
+    told, noted = capfd.readouterr()
+    assert told.count("\n") == 1
+    assert json.loads(told) == {"run_dir": "runs/x", "pictures": [f"runs/x/{n}.png" for n in range(6)]}
+    assert noted == ("" if quiet else "a table\na note\n")
+
+
+def test_every_experiments_flags_can_be_read():
+    for name in sorted(name for names in ROOMS.values() for name in names):
+        module = importlib.import_module(f"experiments.{name}")
+        settings, terminal = parsed(module.Config, program=name, description="", words=[])
+        assert settings == module.Config()
+        assert terminal == Terminal()
+
+
+def completed(words: list[str]) -> list[str]:
+    """What bash offers after these words, the last of which is being typed."""
+    told = script(["saliency", "gan"])
+    asked = " ".join(f"'{word}'" for word in words)
+    ask = f'COMP_WORDS=({asked}); COMP_CWORD={len(words) - 1}; _jaxvision_experiments; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", f"{told}\n{ask}"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here to complete anything")
+def test_bash_completes_names_flags_and_choices():
+    assert completed(["python", "-m", "experiments.s"]) == ["experiments.saliency"]
+    assert completed(["python", "-m", "experiments.saliency", "--i"]) == ["--images"]
+    assert completed(["python", "-m", "experiments.gan", "--objective", "wgan_"]) == ["wgan_gp", "wgan_lp"]
+    assert completed(["python", "-m", "experiments.gan", "--objective", "hinge", "--obj"]) == ["--objective"]
+    assert completed(["python", "-m", "experiments.gan", "x"]) == completed(["python", "x.py", "--i"]) == []
+    assert {"--help", "--json", "--quiet"} < set(completed(["python", "-m", "experiments.saliency", "--"]))
+
+
+def test_the_list_takes_no_other_words(capsys):
+    with pytest.raises(SystemExit) as stop:
+        listed(["salincy"])
+    assert stop.value.code == 2
+    assert "do you mean python -m experiments.saliency?" in capsys.readouterr().err
+    listed(["--help"])
+    assert "class_visualization" in capsys.readouterr().out

@@ -1,0 +1,124 @@
+"""A flat `Config` as the flags of a command, in groups, with the flags that every command has.
+
+The dataclass stays what Python code fills in. For the parser its fields are sorted into groups: those of each dataclass
+that it is put together from, those that say where a run is and how it is kept, and those of the terminal; their help is
+what stands below each field.
+"""
+
+import ast
+import inspect
+import os
+import sys
+import textwrap
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, fields, make_dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from jaxvision.training import FREE
+
+C = TypeVar("C")
+
+RUN = (*FREE, "checkpoint_every", "export", "seed")  # what trainings and pictures alike have, last in every --help
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What a command says."""
+
+    quiet: bool = False
+    """say nothing but what went wrong"""
+    json: bool = False
+    """on standard output the result alone, as JSON in one line; everything else on standard error"""
+
+    @contextmanager
+    def voice(self) -> Generator[None, None, None]:
+        """Standard output and standard error as asked for, until the block ends."""
+        with ExitStack() as stack:
+            if self.quiet:
+                nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+                stack.enter_context(redirect_stdout(nowhere))
+                stack.enter_context(redirect_stderr(nowhere))
+            elif self.json:
+                stack.enter_context(redirect_stdout(sys.stderr))
+            yield
+
+
+def parsed(config: type[C], *, program: str, description: str, words: Sequence[str]) -> tuple[C, Terminal]:
+    """The settings that the words of a command line give.
+
+    Args:
+        config: a frozen dataclass; a dataclass that it inherits from becomes a group of flags of that name.
+        program: how the command is called.
+        description: what it does, for --help.
+        words: of the command line.
+
+    Returns:
+        The settings, and what the command is to say.
+
+    Raises:
+        SystemExit: with code 2 after a sentence on bad flags, with 0 after --help.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Config:
+        ...     sides: int = 6
+        >>> parsed(Config, program="dice", description="Rolls.", words=["--sides", "4", "--quiet"])
+        (Config(sides=4), Terminal(quiet=True, json=False))
+    """
+    groups = {name: _group(config, name, members) for name, members in _sorted(config).items()}
+    terminal = _group(Terminal, "terminal", fields(Terminal))
+    shape = make_dataclass("Command", [*groups.items(), ("terminal", terminal)], frozen=True)
+    markers = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+    found: Any = tyro.cli(shape, prog=program, description=description, args=words, config=markers)
+    values = {f.name: getattr(getattr(found, name), f.name) for name, group in groups.items() for f in fields(group)}
+    return config(**values), Terminal(**vars(found.terminal))
+
+
+def _sorted(config: Any) -> dict[str, list[Any]]:
+    """The fields of each group, in the order of the dataclass."""
+    groups: dict[str, list[Any]] = {}
+    for one in fields(config):
+        origin = next(base for base in config.__mro__ if one.name in vars(base).get("__annotations__", {}))
+        name = "run" if one.name in RUN else "settings" if origin is config else origin.__name__.lower()
+        groups.setdefault(name, []).append(one)
+    if "run" in groups:
+        groups["run"] = groups.pop("run")  # last
+    return groups
+
+
+def _group(config: Any, name: str, members: Sequence[Any]) -> type:
+    hints, said = get_type_hints(config, include_extras=True), _docstrings(config)
+    made = []
+    for one in members:
+        hint, metavar, aside = hints[one.name], None, None
+        inner = [kind for kind in get_args(hint) if kind is not NoneType]
+        if get_origin(hint) in (Union, UnionType) and inner in ([int], [float], [str], [Path]):
+            metavar = inner[0].__name__.upper()  # not "{None}|INT": the help says what none means
+        if one.default is None or one.default is False or one.default == ():
+            aside = ""  # "(default: )" says nothing
+        said_of_it = tyro.conf.arg(help=said.get(one.name), metavar=metavar, help_behavior_hint=aside)
+        kept = field(default=one.default, default_factory=one.default_factory, kw_only=True)
+        made.append((one.name, Annotated[hint, said_of_it], kept))
+    group = make_dataclass(name.capitalize(), made, frozen=True)
+    group.__doc__ = ""  # of the signature, which --help would show
+    return group
+
+
+def _docstrings(config: Any) -> dict[str, str]:
+    """What stands below each field, in one line, so that a terminal of any width breaks it where it ends."""
+    said: dict[str, str] = {}
+    for base in reversed(config.__mro__[:-1]):
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        except (OSError, TypeError):  # typed at a prompt: there is no source
+            continue
+        assert isinstance(body, ast.ClassDef)
+        for one, then in zip(body.body, body.body[1:], strict=False):
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(then, ast.Expr):
+                said[one.target.id] = " ".join(str(ast.literal_eval(then.value)).split())
+    return said
