@@ -1,12 +1,14 @@
 """Test configuration: strict promotion, two fake CPU devices, a home of its own for every run of the tests."""
 
 import importlib.util
+import mmap
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import jaxlib
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 2)
@@ -23,6 +25,23 @@ if importlib.util.find_spec("torch") is None:
 
 
 BEGUN = time.monotonic()
+PLAINLY = "xla_cpu_use_fusion_emitters"  # XLA's newer way to write kernels takes twice as long to compile
+
+
+def _known_to_xla(flag: str) -> bool:
+    """Whether this XLA has a flag; one that it does not have would end the process."""
+    library = Path(jaxlib.__file__).with_name("libjax_common.so")
+    if not library.exists():
+        return False
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return text.find(flag.encode()) >= 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run of the short tests, and what they start, is compiled the quick way; the longer ones as a user has it."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "not slow" in config.option.markexpr and PLAINLY not in flags and _known_to_xla(PLAINLY):
+        os.environ["XLA_FLAGS"] = f"{flags} --{PLAINLY}=false".strip()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,13 +53,11 @@ def test_a_training_on_eight_devices_is_that_on_one(name):
     check_training(name, QUICK)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_further_trainings_on_eight_devices(name):
     check_training(name, TRAININGS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "group"), [(name, group) for group in LOOKS for name in group])
 def test_looking_on_eight_devices(name, group):
     """In float32: all numbers of the result, and every picture to one level of 255 (of the first steps)."""
