@@ -20,12 +20,13 @@ from experiments.captioners import OfRawCells, moments, new_captioner, with_raw_
 from experiments.command import command_line
 from experiments.meshes import DIVIDED, WHOLE
 from jaxvision.errors import InputError
-from jaxvision.files import atomic_write
+from jaxvision.files import atomic_write, parse_json
 from jaxvision.metrics.captions import evaluate
 from jaxvision.training import Run, TrainState, averaged, gradient_step, start
 
 BY_HEART = 50  # captions of the assignment's sanity run
 N_LOOKED_AT = 200  # held-out pictures captioned at every checkpoint
+_MEND = "take the line out, or the whole file"
 
 
 class Trained(NamedTuple):
@@ -191,4 +192,10 @@ def _first(split: Split, n: int) -> Split:
 
 
 def _rows(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    """The looks so far; the file is the reader's, who may have changed it."""
+    lines = log.read_bytes().splitlines() if log.exists() else []
+    rows = [parse_json(line, f"line {number} of {log}", _MEND) for number, line in enumerate(lines, 1)]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            raise InputError(f"line {number} of {log} is no look at held-out pictures: {_MEND}")
+    return rows

@@ -21,6 +21,7 @@ from experiments.command import command
 from experiments.figures import save
 from experiments.film import logged_steps
 from experiments.inputs import require_number, to_unit
+from experiments.meshes import spread
 from experiments.networks import load_network
 from experiments.style_figures import contact_sheet
 from experiments.style_pictures import Picture, content_file, normalized, style_files
@@ -53,6 +54,8 @@ class Config:
     """steps of every image (a count)"""
     weights: str = "auto"
     """auto, imagenet, scenes, or a safetensors file with torchvision's names of SqueezeNet or VGG"""
+    mesh: str | None = None
+    """devices that divide the images among them, such as data=8; none: one device"""
     run_dir: Path | None = None
     """folder to write to; none: the next free runs/style_sheet-NNN"""
 
@@ -87,9 +90,8 @@ def main(config: Config) -> Result:
     paths = style_files(config.styles, 3)
     content = normalized(read_image(content_file(config.content)), config.size)
     manners = [_cut(read_image(path), content.shape[1:3]) for path in paths]
-    contents, styles, weights, begin = laid_out(
-        content, jnp.concatenate(manners), jnp.asarray(config.content_weights), config.seeds
-    )
+    starts = laid_out(content, jnp.concatenate(manners), jnp.asarray(config.content_weights), config.seeds)
+    contents, styles, weights, begin = spread(config.mesh, starts, len(starts[0]))
     content_layers, style_layers = suited_layers(network)
     problem = one_stage(
         network,

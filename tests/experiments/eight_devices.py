@@ -27,6 +27,7 @@ from experiments import (
     gan,
     runs,
     saliency,
+    style_sheet,
     style_transfer,
     train_classifier,
     train_encoder,
@@ -68,6 +69,11 @@ LOOKS = {
     "attack": Case(attack.main, attack.Config(**SCENES, n_samples=8, n_steps=2, attacks=("pgd",)), ALL),
     "attribution": Case(
         attribution.main, attribution.Config(**SCENES, n_samples=8, n_steps=2, methods=("saliency",)), ALL
+    ),
+    "style_sheet": Case(
+        style_sheet.main,
+        style_sheet.Config(**SCENES, content_weights=(0, 1, 2, 3, 4, 5, 6, 7), n_steps=2, size=32),
+        ALL,
     ),
     "style_transfer": Case(style_transfer.main, style_transfer.Config(**SCENES, size=128, n_steps=2), "space=8"),
 }

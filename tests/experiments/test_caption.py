@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import caption, caption_data, caption_losses, encoders, runs
+from experiments import caption, caption_data, caption_losses, caption_training, encoders, runs
 from experiments.caption_data import Data, Split
 from experiments.caption_pointing import named_in, naming_words, pointing_game
 from experiments.caption_scores import judged, scored
@@ -22,6 +22,7 @@ from jaxvision.captioning import Vocabulary, attention_captioner, captioner
 from jaxvision.data.captions import captioned_scenes
 from jaxvision.data.scenes import CAPTION_WORDS, N_SCORES, SHAPES, render_scene
 from jaxvision.errors import InputError
+from jaxvision.training import checkpoints
 
 ASSIGNMENTS_NAMES = ("W_proj", "b_proj", "W_embed", "Wx", "Wh", "b", "W_vocab", "b_vocab")
 
@@ -74,10 +75,20 @@ def test_it_learns_and_says_so(easy_data, tmp_path, capsys):
     validation = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
     assert [row["step"] for row in validation] == [75, 150]
     assert validation[1]["cider_d"] > validation[0]["cider_d"] - 1e-6
+    best = checkpoints.best(tmp_path / "run" / "checkpoints")
+    assert best is not None
+    assert best.score == max(row["cider_d"] for row in validation)
     assert "beam: BLEU-1 1.000" in capsys.readouterr().err
     card = (tmp_path / "six.md").read_text("utf-8")
     assert "--hidden-size 16" in card
     assert "BLEU-4" in card
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"loss": 1.0}', '{"step": 1, "step": 2}'])
+def test_a_changed_line_of_looks_is_told(tmp_path, line):
+    (tmp_path / "validation.jsonl").write_text('{"step": 1, "cider_d": 0.5}\n' + line + "\n")
+    with pytest.raises(InputError, match=r"line 2 of .*validation\.jsonl .*: take the line out, or the whole file"):
+        caption_training._rows(tmp_path / "validation.jsonl")
 
 
 def test_by_heart(easy_data, tmp_path):

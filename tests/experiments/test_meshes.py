@@ -20,7 +20,10 @@ from jaxvision.training import Layout, divided, fit, gathered, gradient_step, na
 
 QUICK = ("captioner", "generator", "generators side by side")
 TRAININGS = ("transformer", "classifier", "encoder", "style in one pass")
-LOOKS = (("saliency", "fooling", "class_visualization", "visualize"), ("attack", "attribution", "style_transfer"))
+LOOKS = (
+    ("saliency", "fooling", "class_visualization", "visualize"),
+    ("attack", "attribution", "style_sheet", "style_transfer"),
+)
 
 
 @cache
