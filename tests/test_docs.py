@@ -1,5 +1,6 @@
 """The documentation runs as it is written, and its site knows every public name."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -25,6 +26,39 @@ def test_the_reference_has_every_room():
     rooms = {path.parent.name for path in ROOT.glob("jaxvision/*/__init__.py")} | {"signatures"}
     hidden = {"files", "forms"}  # what users do not call
     assert {page.stem for page in ROOT.glob("docs/api/*.md")} == rooms - hidden
+
+
+def defined(package: str):
+    """Every public function and class of a package, where it is defined: its name and its definition."""
+    tree = ast.parse((ROOT.joinpath(*package.split(".")) / "__init__.py").read_text(encoding="utf-8"))
+    public = next(ast.literal_eval(node.value) for node in tree.body if ast.unparse(node).startswith("__all__ ="))
+    modules = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    for name in public:
+        module, own = modules[name]
+        path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
+        yield from ((name, n) for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == own)
+
+
+PACKAGES = sorted(
+    ".".join(path.parent.relative_to(ROOT).parts)
+    for path in ROOT.glob("jaxvision/*/**/__init__.py")
+    if "__all__" in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_documented_and_every_function_shown(package):
+    found = dict(defined(package))
+    assert (len(found) > 3) == (package != "jaxvision.metrics")  # which holds packages alone
+    assert [name for name, node in found.items() if not ast.get_docstring(node)] == []
+    functions = {name: ast.get_docstring(node) for name, node in found.items() if isinstance(node, ast.FunctionDef)}
+    assert [name for name, text in functions.items() if text and ">>>" not in text] == []
 
 
 @pytest.mark.slow

@@ -64,7 +64,12 @@ def conv2d(
 def conv_pointwise(
     x: Float[Array, "n h w c"], kernel: Float[Array, "1 1 c d"], bias: Float[Array, " d"]
 ) -> Float[Array, "n h w d"]:
-    """A 1x1 convolution: one matrix product over all pixels."""
+    """A 1x1 convolution: one matrix product over all pixels.
+
+    Example:
+        >>> conv_pointwise(jnp.ones((1, 2, 2, 3)), jnp.full((1, 1, 3, 1), 2.0), jnp.ones(1)).ravel()
+        Array([7., 7., 7., 7.], dtype=float32)
+    """
     n, h, w, c = x.shape
     y = x.reshape(-1, c) @ kernel[0, 0] + bias[None]  # (n*h*w, d)
     return y.reshape(n, h, w, -1)
@@ -78,7 +83,14 @@ def conv_patches(
     stride: int = 1,
     padding: int = 0,
 ) -> Float[Array, "n oh ow d"]:
-    """`conv2d` as one matrix product over patches (im2col)."""
+    """`conv2d` as one matrix product over patches (im2col).
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 5, 6, 2)), jnp.ones((3, 3, 2, 4)), jnp.zeros(4)
+        >>> y = conv_patches(x, kernel, bias, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 5, 6, 4), 18.0, 8.0)
+    """
     kh, kw, c, d = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     n, h, w, _ = x.shape
@@ -95,7 +107,14 @@ def conv_patches(
 def conv_rows(
     x: Float[Array, "n h w c"], kernel: Float[Array, "kh kw c d"], bias: Float[Array, " d"], *, padding: int = 0
 ) -> Float[Array, "n oh ow d"]:
-    """`conv2d` of stride 1 as one matrix product over patches of a row, and sums of shifted rows."""
+    """`conv2d` of stride 1 as one matrix product over patches of a row, and sums of shifted rows.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 5, 6, 2)), jnp.ones((3, 3, 2, 4)), jnp.zeros(4)
+        >>> y = conv_rows(x, kernel, bias, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 5, 6, 4), 18.0, 8.0)
+    """
     kh, kw, c, d = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     n, h, w, _ = x.shape
@@ -113,6 +132,12 @@ def conv_blocks(
 
     Where an image has three channels, kernels of the compiler leave most of a vector register idle. A block's kernel
     has zeros where an output pixel does not look, about two in five of a 9 x 9 one, and is many times as fast.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 5, 6, 2)), jnp.ones((3, 3, 2, 4)), jnp.zeros(4)
+        >>> y = conv_blocks(x, kernel, bias, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 5, 6, 4), 18.0, 8.0)
     """
     kh, kw, c, d = kernel.shape
     n, h, w, _ = x.shape
@@ -155,7 +180,14 @@ def conv_direct(
     stride: int = 1,
     padding: int = 0,
 ) -> Float[Array, "n oh ow d"]:
-    """`conv2d` by the compiler's own convolution."""
+    """`conv2d` by the compiler's own convolution.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 5, 6, 2)), jnp.ones((3, 3, 2, 4)), jnp.zeros(4)
+        >>> y = conv_direct(x, kernel, bias, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 5, 6, 4), 18.0, 8.0)
+    """
     return _correlate(x, kernel, stride, padding) + bias[None, None, None]
 
 

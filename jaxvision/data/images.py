@@ -244,6 +244,13 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, bytes]:
 
     Raises:
         InputError: if the file cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (4, 3)).save(Path(folder) / "plain.png")
+        ...     read_metadata(Path(folder) / "plain.png")
+        {}
     """
     path = Path(path)
     try:

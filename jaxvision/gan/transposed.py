@@ -58,7 +58,14 @@ def conv_transpose2d(
 def conv_transpose_rows(
     x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
 ) -> Float[Array, "n oh ow d"]:
-    """`conv_transpose2d` as one matrix product of neighbours in a row, and sums of rows."""
+    """`conv_transpose2d` as one matrix product of neighbours in a row, and sums of rows.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 3, 3, 2)), jnp.ones((4, 4, 5, 2)), jnp.zeros(5)
+        >>> y = conv_transpose_rows(x, kernel, bias, stride=2, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 6, 6, 5), 8.0, 2.0)
+    """
     n, h, w, c = x.shape
     k, _, d, _ = kernel.shape
     reach = -(-k // stride)  # blocks of s x s pixels that a patch has along a side
@@ -78,7 +85,14 @@ def conv_transpose_rows(
 def conv_transpose_subpixel(
     x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
 ) -> Float[Array, "n oh ow d"]:
-    """`conv_transpose2d` as one matrix product and shifted sums."""
+    """`conv_transpose2d` as one matrix product and shifted sums.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 3, 3, 2)), jnp.ones((4, 4, 5, 2)), jnp.zeros(5)
+        >>> y = conv_transpose_subpixel(x, kernel, bias, stride=2, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 6, 6, 5), 8.0, 2.0)
+    """
     n, h, w, c = x.shape
     k, d = kernel.shape[0], kernel.shape[2]
     reach = -(-k // stride)  # blocks of s x s pixels that a patch has along a side
@@ -92,7 +106,14 @@ def conv_transpose_subpixel(
 def conv_transpose_direct(
     x: Float[Array, "n h w c"], kernel: Float[Array, "k k d c"], bias: Float[Array, " d"], *, stride: int, padding: int
 ) -> Float[Array, "n oh ow d"]:
-    """`conv_transpose2d` by the compiler's own convolution."""
+    """`conv_transpose2d` by the compiler's own convolution.
+
+    Example:
+        >>> x, kernel, bias = jnp.ones((1, 3, 3, 2)), jnp.ones((4, 4, 5, 2)), jnp.zeros(5)
+        >>> y = conv_transpose_direct(x, kernel, bias, stride=2, padding=1)
+        >>> y.shape, float(y[0, 2, 2, 0]), float(y[0, 0, 0, 0])
+        ((1, 6, 6, 5), 8.0, 2.0)
+    """
     side = kernel.shape[0] - 1 - padding
     sides = [(side, side), (side, side)]
     y = lax.conv_general_dilated(

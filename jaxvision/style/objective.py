@@ -206,6 +206,16 @@ def style_problem(
 
     Returns:
         The problem; its terms are "content/LAYER", "style/LAYER" and "tv".
+
+    Example:
+        >>> from jaxvision import pixels
+        >>> features_fn, layers = lambda images: {"pixels": images}, {"pixels": 1.0}
+        >>> content, style = jnp.ones((1, 4, 4, 3)), jnp.zeros((1, 4, 4, 3))
+        >>> targets = style_targets(features_fn, content, [style], content_layers=layers, style_layers=layers)
+        >>> problem = style_problem(features_fn, targets, optax.sgd(0.1))
+        >>> state, trace = pixels.advance(problem, pixels.start(problem, content), n_steps=2)
+        >>> sorted(trace)
+        ['content/pixels', 'loss', 'style/pixels', 'tv']
     """
     objective = jax.tree_util.Partial(StyleObjective(statistic, normalize), pytree_function(features_fn), targets)
     return PixelProblem(objective, optimizer, project=project)

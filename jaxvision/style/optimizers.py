@@ -63,7 +63,16 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
 
 
 def average(state: PixelState) -> Float[Array, "n h w c"]:
-    """The averaged images of a run with an `averaged` optimiser; the images themselves without, or before any step."""
+    """The averaged images of a run with an `averaged` optimiser; the images themselves without, or before any step.
+
+    Example:
+        >>> from jaxvision import pixels
+        >>> square = lambda images: (jnp.sum(images**2, axis=(1, 2, 3)), {})
+        >>> problem = pixels.PixelProblem(square, adam(0.1, decay=0.5))
+        >>> state, _ = pixels.advance(problem, pixels.start(problem, jnp.ones((1, 1, 1, 1))), n_steps=2)
+        >>> [round(float(image[0, 0, 0, 0]), 2) for image in (state.images, average(state))]
+        [0.8, 0.83]
+    """
     kept = state.optimizer_state
     if not isinstance(kept, AveragedState):
         return state.images
@@ -81,6 +90,10 @@ def adam(learning_rate: float = 0.05, *, decay: float = 0.99) -> optax.GradientT
 
     Returns:
         An optax optimiser, the same object for the same arguments.
+
+    Example:
+        >>> adam(0.1) is adam(0.1)  # so that a compiled program is found again
+        True
     """
     return averaged(optax.adam(learning_rate, b1=0.9, b2=0.99), decay)
 
@@ -96,6 +109,16 @@ def lbfgs(learning_rate: float = 1.0, *, memory_size: int = 20, decay: float = 0
 
     Returns:
         An optax optimiser, the same object for the same arguments.
+
+    Example:
+        >>> optimizer = lbfgs()
+        >>> x, gradient = jnp.array([3.0, -2.0]), lambda x: 2 * x
+        >>> state = optimizer.init(x)
+        >>> for _ in range(3):
+        ...     updates, state = optimizer.update(gradient(x), state, x)
+        ...     x = x + updates
+        >>> bool(jnp.abs(x).max() < 1e-5)  # of a quadratic
+        True
 
     References:
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989, by optax. Departure:

@@ -151,7 +151,13 @@ def at_side(
     regions: Sequence[Float[ArrayLike, "_ _ _"] | None] | None,
     side: int,
 ) -> tuple[Array, tuple[list[Array], Sequence[Array | None] | None]]:
-    """Content, styles and regions for a size: all shrunk by the factor that gives the content this short side."""
+    """Content, styles and regions for a size: all shrunk by the factor that gives the content this short side.
+
+    Example:
+        >>> content, (styles, regions) = at_side(jnp.ones((1, 8, 16, 3)), [jnp.ones((1, 12, 12, 3))], None, 4)
+        >>> content.shape, styles[0].shape, regions
+        ((1, 4, 8, 3), (1, 6, 6, 3), None)
+    """
     h, w = content.shape[1:3]
     factor = side / min(h, w)
     size = _scaled((h, w), factor)
@@ -170,6 +176,14 @@ def rescaled(state: PixelState, size: tuple[int, int]) -> PixelState:
 
     Returns:
         A state that a problem of that size goes on with. Second moments stay positive, as bilinear weights are.
+
+    Example:
+        >>> from jaxvision.pixels import PixelProblem
+        >>> square = lambda images: (jnp.sum(images**2, axis=(1, 2, 3)), {})
+        >>> state = start(PixelProblem(square, optax.adam(0.1)), jnp.ones((1, 4, 6, 3)))
+        >>> larger = rescaled(state, (8, 12))
+        >>> larger.images.shape, larger.optimizer_state[0].mu.shape
+        ((1, 8, 12, 3), (1, 8, 12, 3))
     """
     shape = state.images.shape
 

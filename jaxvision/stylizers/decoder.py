@@ -112,6 +112,11 @@ def encode(features_fn: FeaturesFn, images: Float[Array, "n h w 3"]) -> Mapping[
 
     Raises:
         InputError: if the images are smaller.
+
+    Example:
+        >>> from jax import numpy as jnp
+        >>> encode(lambda images: {"pixels": images}, jnp.ones((1, 20, 24, 3)))["pixels"].shape  # 16 on each side
+        (1, 52, 56, 3)
     """
     require_side(images, MIN_SIDE, "arbitrary style")
     return features_fn(reflect_pad(images, MARGIN))
@@ -120,7 +125,15 @@ def encode(features_fn: FeaturesFn, images: Float[Array, "n h w 3"]) -> Mapping[
 def decode(
     decoder: AdaINDecoder, features: Float[Array, "n h2 w2 c"], size: tuple[int, int]
 ) -> Float[Array, "n h w 3"]:
-    """The middle of what the decoder draws, at the size of the image that was encoded."""
+    """The middle of what the decoder draws, at the size of the image that was encoded.
+
+    Example:
+        >>> from jax import numpy as jnp
+        >>> halved = lambda images: {"halved": images[:, ::2, ::2]}
+        >>> features = encode(halved, jnp.ones((1, 20, 24, 3)))["halved"]
+        >>> decode(adain_decoder(halved, "halved"), features, (20, 24)).shape
+        (1, 20, 24, 3)
+    """
     drawn = decoder(features)
     top, left = ((full - side) // 2 for full, side in zip(drawn.shape[1:3], size, strict=True))
     return drawn[:, top : top + size[0], left : left + size[1]]
@@ -152,6 +165,13 @@ def adain_stylize(
 
     Raises:
         InputError: if a picture is smaller than 17 x 17.
+
+    Example:
+        >>> from jax import numpy as jnp
+        >>> halved = lambda images: {"halved": images[:, ::2, ::2]}
+        >>> content, style = jnp.zeros((2, 20, 24, 3)), jnp.ones((1, 18, 18, 3))
+        >>> adain_stylize(halved, adain_decoder(halved, "halved"), content, style, layer="halved").shape
+        (2, 20, 24, 3)
 
     References:
         Huang and Belongie, "Arbitrary style transfer in real-time with adaptive instance normalization",

@@ -77,6 +77,11 @@ def reflect_conv(layer: Conv, x: Float[Array, "n h w c"]) -> Float[Array, "n oh 
 
     Returns:
         `(n, ceil(h / stride), ceil(w / stride), d)`.
+
+    Example:
+        >>> layer = Conv(3, 3, 8, key=jax.random.key(0))
+        >>> reflect_conv(layer, jnp.ones((1, 5, 6, 3))).shape
+        (1, 5, 6, 8)
     """
     return layer(reflect_pad(x, layer.kernel.shape[0] // 2))
 

@@ -38,6 +38,10 @@ def no_frame(size: tuple[int, int], n: int = 1) -> Steady:
 
     Returns:
         A state of zeros, which `next_frame` does not look at.
+
+    Example:
+        >>> bool(no_frame((4, 6)).begun)
+        False
     """
     nothing = jnp.zeros((n, *size, 3))
     return Steady(nothing, nothing, jnp.zeros((), bool))

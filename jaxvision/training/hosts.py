@@ -22,17 +22,24 @@ def join(hosts: str) -> None:
 
     Raises:
         InputError: the description cannot be read, or the others cannot be reached.
+
+    Example:
+        >>> join("10.0.0.1:9000,2")
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: --hosts 10.0.0.1:9000,2 does not say who takes part: give auto, or \
+ADDRESS:PORT,COUNT,INDEX, such as 10.0.0.1:9000,2,0
     """
     address, _, numbers = hosts.partition(",")
     count, _, index = numbers.partition(",")
+    numbered = count.isdecimal() and index.isdecimal() and int(index) < int(count)
+    if hosts != "auto" and not (numbered and ":" in address):
+        raise InputError(
+            f"--hosts {hosts} does not say who takes part: give auto, or ADDRESS:PORT,COUNT,INDEX, such as "
+            "10.0.0.1:9000,2,0"
+        )
     try:
         if hosts == "auto":
             jax.distributed.initialize()
-        elif not (count.isdecimal() and index.isdecimal() and int(index) < int(count) and ":" in address):
-            raise InputError(
-                f"{hosts!r} says not who takes part: give auto, or ADDRESS:PORT,COUNT,INDEX with an index from 0 to "
-                "COUNT - 1, such as 10.0.0.1:9000,2,0"
-            )
         else:
             jax.distributed.initialize(address, int(count), int(index))
     except (RuntimeError, ValueError) as error:

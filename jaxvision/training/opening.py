@@ -79,6 +79,15 @@ def resumed_run(
 
     Raises:
         InputError: there is no such run, it had other settings, or another process works in it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     new_run("tour", {"seed": 0}, root=root).close()
+        ...     run = resumed_run("tour", {"seed": 0}, root=root)
+        ...     run.close()
+        ...     run.path.name
+        'tour-001'
     """
 
     def opened() -> Run:

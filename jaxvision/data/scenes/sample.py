@@ -230,7 +230,13 @@ def sample_scene(key: Key[Array, ""], *, hard: bool = False) -> Scene:
 
 
 def largest_object(scene: Scene) -> Int[Array, "*batch"]:
-    """Index of the scene's largest object, the one that gives the scene its class."""
+    """Index of the scene's largest object, the one that gives the scene its class.
+
+    Example:
+        >>> scene = sample_scene(jax.random.key(0))
+        >>> float(scene.scale[largest_object(scene)]) == float(scene.scale[: scene.n_objects].max())
+        True
+    """
     index = jax.lax.broadcasted_iota(jnp.int32, scene.scale.shape, scene.scale.ndim - 1)
     exists = index < scene.n_objects[..., None]
     return jnp.argmax(jnp.where(exists, scene.scale, 0.0), axis=-1).astype(jnp.int32)
