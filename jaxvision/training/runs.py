@@ -53,6 +53,7 @@ class Run:
         self._alone: ExitStack | None = None
         self._writer: ThreadPoolExecutor | None = None
         self._writing: Future[Path] | None = None
+        self._path: Path | None = None  # of the last that was written
 
     def __enter__(self) -> "Run":
         return self.hold()
@@ -127,7 +128,7 @@ class Run:
         # After the last newline: nothing, or half a line.
         return [_row(line, f"line {number} of {self._metrics_path}") for number, line in enumerate(lines[:-1], 1)]
 
-    def save(self, state: Any, *, wait: bool = True) -> None:
+    def save(self, state: Any, *, wait: bool = True) -> Path | None:
         """Checkpoints the state under its step; see `checkpoints.save`.
 
         Args:
@@ -136,34 +137,34 @@ class Run:
                 `saved` says how that went. Several processes always wait: they write together, and the next step too
                 is something that they do together.
 
+        Returns:
+            Its folder; None where it is not waited for.
+
         Raises:
             InputError: this one, or the one before, could not be written.
         """
         self.saved()
         if wait or jax.process_count() > 1:
-            self._writing = Future()
-            self._writing.set_result(checkpoints.save(self.checkpoints, state))
-            return
+            self._path = checkpoints.save(self.checkpoints, state)
+            return self._path
         self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         copy = jax.tree.map(jnp.copy, state)  # the caller's buffers may be given to the next step
         self._writing = self._writer.submit(checkpoints.save, self.checkpoints, copy)
+        return None
 
     def saved(self) -> Path | None:
-        """Waits for the checkpoint that `save` was last asked for.
+        """Waits for the checkpoint that is being written, where one is.
 
         Returns:
-            Its folder; None where none was asked for.
+            The folder of the last one that was written; None where none was.
 
         Raises:
             InputError: it could not be written; said once.
         """
-        if self._writing is None:
-            return None
-        try:
-            return self._writing.result()
-        except InputError:
-            self._writing = None
-            raise
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            self._path = writing.result()
+        return self._path
 
     def rank(self, score: float) -> None:
         """Gives the checkpoint that `save` was last asked for a score; the highest is kept beyond newer ones.

@@ -189,6 +189,7 @@ def test_ctrl_c_twice_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch, bi
 
     with new_run("twice", {}, root=tmp_path) as run:
         saved = run.save(fit(STEP, fresh(), BATCHES, n_steps=4, steps_per_dispatch=4))
+        assert saved is not None
         later = fit(STEP, fresh(), BATCHES, n_steps=8, steps_per_dispatch=4)
         with stoppable(), monkeypatch.context() as patch:
             signal.raise_signal(signal.SIGINT)
