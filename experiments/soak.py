@@ -4,9 +4,11 @@ A captioner, a GAN and a classifier train one after the other, each in a process
 every few seconds, for a third of the time. From outside the process is looked at every few seconds: resident memory,
 open files, threads, and the step it has reached. The first fifth of each training is left out, while programs compile
 and the allocator settles; the rest is cut into thirds, and the last is compared with the first. Expected: memory within
-2 %, no more open files or threads, speed within what else the machine does. It reads /proc, which Linux has.
+2 %, no more open files or threads, speed within what else the machine does. Every look is kept in a file for each
+training. It reads /proc, which Linux has.
 """
 
+import json
 import os
 import signal
 import statistics
@@ -21,6 +23,7 @@ from experiments.command import PREEMPTED, command
 from experiments.inputs import require_number
 from experiments.tables import Lines, print_table, write_table
 from jaxvision.errors import InputError
+from jaxvision.files import atomic_write
 from jaxvision.training import new_run
 
 SETTLING = 0.2  # of the time, left out
@@ -101,6 +104,8 @@ def main(config: Config) -> Result:
             trial = fault_trials.Config(kind, scenes, 2**30, checkpoint_every, steps_per_dispatch)  # type: ignore[arg-type]
             looks = watched(replace(trial, run_dir=scenes.parent / kind / "run"), seconds, config.every)
             found.append(growth(kind, looks, checkpoint_every))
+            with atomic_write(run.path / f"{kind}.jsonl", text=True) as stream:
+                stream.writelines(json.dumps(look._asdict()) + "\n" for look in looks)
             run.note(f"{kind}: {found[-1].steps} steps, {found[-1].memory[1]:.0f} MiB")
         result = Result(run.path, tuple(found))
         caption = (

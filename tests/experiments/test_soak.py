@@ -39,4 +39,5 @@ def test_a_minute(tmp_path):
         assert one.steps > 0
         assert one.rate[1] > 0
         assert one.files[1] < one.files[0] + 40  # the look at the first third may have missed a checkpoint's writing
+        assert len((tmp_path / "run" / f"{one.training}.jsonl").read_text().splitlines()) >= one.looks
     assert "open files" in (tmp_path / "run" / "soak.md").read_text()
