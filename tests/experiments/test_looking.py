@@ -67,7 +67,7 @@ def test_saliency_describes_every_sample(mapped, untrained):
 def test_saliency_of_a_named_class_and_a_file(tmp_path, untrained, photograph, capsys):
     words = ["--images", photograph, "--target", "Blue Star", "--weights", untrained, "--run-dir", tmp_path / "run"]
     command(saliency.main, saliency.Config, args=list(map(str, words)))
-    assert capsys.readouterr().out == f"Results are in {tmp_path / 'run'}\n"
+    assert capsys.readouterr().out == f"Results are in {tmp_path / 'run'}: pictures/saliency_01.png\n"
     (prediction,) = json.loads((tmp_path / "run" / "result.json").read_text())["predictions"]
     assert prediction["mapped"] == "blue star"
     assert prediction["mapped_probability"] <= prediction["probability"]
