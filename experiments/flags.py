@@ -83,7 +83,7 @@ def _sorted(config: Any) -> dict[str, list[Any]]:
     """The fields of each group, in the order of the dataclass."""
     groups: dict[str, list[Any]] = {}
     for one in fields(config):
-        origin = next(base for base in config.__mro__ if one.name in vars(base).get("__annotations__", {}))
+        origin = next(base for base in config.__mro__ if one.name in inspect.get_annotations(base))
         name = "run" if one.name in RUN else "settings" if origin is config else origin.__name__.lower()
         groups.setdefault(name, []).append(one)
     if "run" in groups:
