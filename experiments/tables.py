@@ -39,4 +39,6 @@ def print_table(lines: Lines, caption: str) -> None:
         table.add_column(name, justify="right" if number else "left", no_wrap=not number)
     for line in lines[1:]:
         table.add_row(*line)
-    Console().print(table)
+    console = Console()
+    # A file or a pipe has no width: columns are not to be cut there for the sake of a screen.
+    (console if console.is_terminal else Console(width=200)).print(table)
