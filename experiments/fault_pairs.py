@@ -79,10 +79,11 @@ def difference(one: Path, other: Path) -> float:
         other: another.
 
     Returns:
-        `max_t |a_t - b_t| / |a_t|` of the metric "loss".
+        `max_t |a_t - b_t| / |a_t|` of the metrics that are a loss: one of a captioner, two of a GAN.
     """
-    rows = [[json.loads(line)["loss"] for line in _lines(run)] for run in (one, other)]
-    return max(abs(a - b) / abs(a) for a, b in zip(*rows, strict=False))
+    rows = [[json.loads(line) for line in _lines(run)] for run in (one, other)]
+    losses = [name for name in rows[0][0] if name.endswith("loss")]
+    return max(abs(a[name] - b[name]) / abs(a[name]) for a, b in zip(*rows, strict=False) for name in losses)
 
 
 def _started(trial: fault_trials.Config) -> Sequence[Running]:

@@ -47,6 +47,19 @@ def test_the_digest_sees_every_bit(tmp_path, what):
     assert (left("a", "nothing") == left("b", what)) == (what == "nothing")
 
 
+def test_the_difference_of_runs_is_that_of_every_loss(tmp_path):
+    def left(folder, **losses):
+        (tmp_path / folder).mkdir()
+        with Run(tmp_path / folder) as run:
+            run.log(0, {name: np.asarray(values) for name, values in losses.items()})
+        return tmp_path / folder
+
+    gans = [left(f"gan {x}", critic_loss=[2.0, x], generator_loss=[1.0, 1.0], score=[x, x]) for x in (4.0, 5.0)]
+    assert fault_pairs.difference(*gans) == 0.25
+    longer = left("captioner", loss=[1.0, 2.0, 3.0]), left("another", loss=[1.0, 2.0])
+    assert fault_pairs.difference(*longer) == 0
+
+
 @pytest.mark.slow
 def test_two_processes_under_every_fault(tmp_path):
     """A captioner: what a process of the two suffers costs no more than the interval, and the losses are one's."""
