@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from experiments.scaling_model import Traffic, Work
+from jaxvision import onednn
 
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
 
@@ -66,9 +67,10 @@ def work(program: Any) -> Work:
         >>> 5 * 2 * 8**3 <= found.operations < 1.1 * 5 * 2 * 8**3, found.collectives
         (True, {})
     """
-    parsed = computations(program.as_text())
+    text = program.as_text()
+    parsed = computations(text)
     again = sum((c.times - c.places) * sum(_product_operations(c)) for c in parsed.values() if c.times > c.places)
-    return Work(float(program.cost_analysis()["flops"]) + again, traffic(parsed))
+    return Work(float(program.cost_analysis()["flops"]) + onednn.operations(text) + again, traffic(parsed))
 
 
 def traffic(parsed: dict[str, Computation]) -> dict[str, Traffic]:

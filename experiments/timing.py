@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
+from jaxvision import onednn
+
 SAMPLE_SECONDS = 0.05  # a sample repeats a short call until it lasts at least this long
 LONG_SECONDS = 2.0  # a call of at least this long is warm after one
 REST_SECONDS = 0.05  # between samples, for the waiting threads of other libraries to fall asleep
@@ -221,8 +223,10 @@ def costs(function: Callable[..., Any], *arguments: Any) -> Costs:
         >>> found.operations >= 2 * 8 * 16 * 4, found.bytes >= 4 * (8 * 16 + 16 * 4 + 8 * 4)
         (True, True)
     """
-    analysis: Any = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return Costs(float(analysis["flops"]), float(analysis.get("bytes accessed", 0.0)))
+    program = jax.jit(function).lower(*arguments).compile()
+    analysis: Any = program.cost_analysis()
+    operations = float(analysis["flops"]) + onednn.operations(program.as_text() or "")
+    return Costs(operations, float(analysis.get("bytes accessed", 0.0)))
 
 
 def matmul_peak(*, rounds: int = 10) -> float:

@@ -1,6 +1,6 @@
 r"""Convolution, in the form that is fastest where it runs (`forms` chooses).
 
-Five forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u}$ over the kernel's taps $u$:
+Six forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u}$ over the kernel's taps $u$:
 
 - *pointwise*: a 1x1 kernel is one matrix product over pixels, everywhere.
 - *patches* (CPU): the k*k shifted copies of x side by side, then one matrix product. Nine times the activations of a
@@ -8,6 +8,7 @@ Five forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{
 - *rows* (CPU): patches of one row, one matrix product for all rows of the kernel, then shifted sums: for large kernels
   less to copy than patches.
 - *blocks* (CPU): 4 x 4 pixels side by side as channels, for large kernels that read or write an image of few.
+- *oneDNN* (CPU, where it is installed): for all kernels but 1x1.
 - *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jaxvision.forms import prefers_blocks, prefers_patches, prefers_rows
+from jaxvision import onednn
+from jaxvision.forms import prefers_blocks, prefers_onednn, prefers_patches, prefers_rows
 
 BLOCK = 4
 
@@ -50,15 +52,28 @@ def conv2d(
         >>> conv2d(jnp.ones((1, 3, 3, 2)), jnp.ones((3, 3, 2, 1)), jnp.zeros(1)).item()
         18.0
     """
-    kh, kw, c, _ = kernel.shape
+    kh, kw, *_ = kernel.shape
+    if prefers_onednn(kh * kw):
+        y = onednn.convolve(x, kernel, stride=stride, padding=padding, plain=_without_bias)
+        return y + bias[None, None, None]
+    return _compilers(x, kernel, bias, stride=stride, padding=padding)
+
+
+def _compilers(x: Array, kernel: Array, bias: Array, *, stride: int, padding: int) -> Array:
+    """The fastest form that the compiler has."""
+    kh, kw, c, d = kernel.shape
     if (kh, kw, stride, padding) == (1, 1, 1, 0):
         return conv_pointwise(x, kernel, bias)
-    if stride == 1 and prefers_blocks(c, kernel.shape[-1], kh * kw):
+    if stride == 1 and prefers_blocks(c, d, kh * kw):
         return conv_blocks(x, kernel, bias, padding=padding)
     if stride == 1 and prefers_rows(c, kh * kw):
         return conv_rows(x, kernel, bias, padding=padding)
     by_patches = prefers_patches(x.shape[1], x.shape[2], c, kh * kw, stride)
     return (conv_patches if by_patches else conv_direct)(x, kernel, bias, stride=stride, padding=padding)
+
+
+def _without_bias(x: Array, kernel: Array, *, stride: int, padding: int) -> Array:
+    return _compilers(x, kernel, jnp.zeros(kernel.shape[-1], kernel.dtype), stride=stride, padding=padding)
 
 
 def conv_pointwise(
