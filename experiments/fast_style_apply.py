@@ -90,8 +90,9 @@ def style_images(run: Run, stylizer: ImagesFn, content: str, *, size: int | None
             report(number + 1, {})
     if not paths:
         raise InputError(complaints[0])
+    rest = "the other one is" if len(paths) == 1 else f"the other {len(paths)} are"
     others = f"; {len(complaints) - 1} more could not be read either" if len(complaints) > 1 else ""
-    complaint = f"{complaints[0]}{others}; the other {len(paths)} are in {paths[0].parent}" if complaints else ""
+    complaint = f"{complaints[0]}{others}; {rest} in {paths[0].parent}" if complaints else ""
     return Styled(tuple(paths), len(paths), len(seconds) / sum(seconds) if seconds else 0.0, complaint)
 
 

@@ -101,7 +101,10 @@ def _group(config: Any, name: str, members: Sequence[Any]) -> type:
             metavar = inner[0].__name__.upper()  # not "{None}|INT": the help says what none means
         if one.default is None or one.default is False or one.default == ():
             aside = ""  # "(default: )" says nothing
-        said_of_it = tyro.conf.arg(help=said.get(one.name), metavar=metavar, help_behavior_hint=aside)
+        told = said.get(one.name)
+        if one.default is True and told:  # the flag is --no-x and turns it off
+            told, aside = f"do not {told}", ""
+        said_of_it = tyro.conf.arg(help=told, metavar=metavar, help_behavior_hint=aside)
         kept = field(default=one.default, default_factory=one.default_factory, kw_only=True)
         made.append((one.name, Annotated[hint, said_of_it], kept))
     group = make_dataclass(name.capitalize(), made, frozen=True)

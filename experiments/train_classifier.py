@@ -115,7 +115,7 @@ class Config:
     """folder to write to; none: the next free runs/train_classifier-NNN"""
     mesh: str | None = None
     """devices that divide the work, such as data=8 (parts of a batch) or data=4,model=2 (large weights, too); none: one
-    device, with --hosts data=all"""
+    device, with --hosts all devices"""
     hosts: str | None = None
     """processes that train together: auto (Slurm, Open MPI, GKE, TPU pods) or ADDRESS:PORT,COUNT,INDEX; all with the
     same --run-dir"""

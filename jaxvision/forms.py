@@ -11,25 +11,29 @@ import jax
 from jaxvision.onednn import library
 
 MAX_PATCH_VALUES = 3_000_000  # per image; above, the compiler's own convolution is the faster
+# For a smaller convolution it does not pay to leave the compiler's program and wake oneDNN's threads.
+MIN_OPERATIONS = 100_000_000
 # Two images of 224 x 224 at a time keep SqueezeNet's activations in the cache and both cores busy. Batches of small
 # images, as one trains on, are faster whole: each chunk would add up its own derivative of the weights.
 CHUNK_PIXELS = 2 * 224 * 224
 SMALL_PIXELS = 112 * 112
 
 
-def prefers_onednn(taps: int) -> bool:
-    """Whether oneDNN convolves: on a CPU, where it is installed (extra `onednn`), with a kernel larger than 1 x 1.
+def prefers_onednn(taps: int, operations: int) -> bool:
+    """Whether oneDNN convolves: on a CPU, where it is installed (extra `onednn`), a large enough convolution.
 
     `JAXVISION_ONEDNN=off` in the environment leaves all to the compiler.
 
     Args:
-        taps: positions of the kernel, 9 for 3 x 3.
+        taps: positions of the kernel, 9 for 3 x 3; a 1 x 1 kernel is a product of matrices.
+        operations: multiplications and additions of the convolution.
 
     Returns:
         True for oneDNN.
     """
     wanted = os.environ.get("JAXVISION_ONEDNN", "on") != "off"
-    return wanted and taps > 1 and jax.default_backend() == "cpu" and library() is not None
+    large = taps > 1 and operations >= MIN_OPERATIONS
+    return wanted and large and jax.default_backend() == "cpu" and library() is not None
 
 
 def prefers_patches(height: int, width: int, channels: int, taps: int, stride: int) -> bool:

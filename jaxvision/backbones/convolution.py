@@ -8,7 +8,7 @@ Six forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u
 - *rows* (CPU): patches of one row, one matrix product for all rows of the kernel, then shifted sums: for large kernels
   less to copy than patches.
 - *blocks* (CPU): 4 x 4 pixels side by side as channels, for large kernels that read or write an image of few.
-- *oneDNN* (CPU, where it is installed): for all kernels but 1x1.
+- *oneDNN* (CPU, where it is installed): for all that is large and no 1x1 kernel.
 - *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
@@ -52,8 +52,9 @@ def conv2d(
         >>> conv2d(jnp.ones((1, 3, 3, 2)), jnp.ones((3, 3, 2, 1)), jnp.zeros(1)).item()
         18.0
     """
-    kh, kw, *_ = kernel.shape
-    if prefers_onednn(kh * kw):
+    kh, kw, c, d = kernel.shape
+    oh, ow = ((size + 2 * padding - taps) // stride + 1 for size, taps in zip(x.shape[1:3], (kh, kw), strict=True))
+    if prefers_onednn(kh * kw, 2 * x.shape[0] * oh * ow * d * kh * kw * c):
         y = onednn.convolve(x, kernel, stride=stride, padding=padding, plain=_without_bias)
         return y + bias[None, None, None]
     return _compilers(x, kernel, bias, stride=stride, padding=padding)

@@ -44,10 +44,12 @@ ADDRESS:PORT,COUNT,INDEX, such as 10.0.0.1:9000,2,0
             jax.distributed.initialize(address, int(count), int(index))
     except (RuntimeError, ValueError) as error:
         said = str(error).split("\n", maxsplit=1)[0]
-        raise InputError(
-            f"{socket.gethostname()} cannot take part with --hosts {hosts} ({said}): start all processes with the same "
-            "address and number, each with an index of its own, within five minutes"
-        ) from error
+        mend = (
+            "start all processes with the same address and number, each with an index of its own, within five minutes"
+        )
+        if hosts == "auto":
+            mend = "where no Slurm, Open MPI, GKE or TPU pod says who takes part, give --hosts ADDRESS:PORT,COUNT,INDEX"
+        raise InputError(f"{socket.gethostname()} cannot take part with --hosts {hosts} ({said}): {mend}") from error
 
 
 def is_first() -> bool:

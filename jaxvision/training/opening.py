@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -120,6 +121,9 @@ class _StandIn(Run):
     def __init__(self, run_dir: Path):
         self._scratch = tempfile.TemporaryDirectory(prefix="jaxvision-")
         super().__init__(self._scratch.name, checkpoints=Path(run_dir) / "checkpoints")
+        logged = Path(run_dir) / self._metrics_path.name
+        if logged.exists():  # what an earlier part of the run logged, which curves and tables begin with
+            shutil.copyfile(logged, self._metrics_path)
 
     def close(self) -> None:
         super().close()

@@ -252,6 +252,20 @@ def test_help_is_in_groups_and_says_no_more_than_it_must(capsys, monkeypatch):
     assert not [noise for noise in ("None", "False", "(default: )", "--no-", "What is rolled") if noise in shown]
 
 
+@dataclass(frozen=True)
+class Turned:
+    transform: bool = True
+    """turn the image"""
+
+
+def test_a_flag_that_turns_something_off_says_so(capsys):
+    with pytest.raises(SystemExit):
+        command(talkative, Turned, args=["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--no-transform do not turn the image" in shown
+    assert "True" not in shown
+
+
 def test_flags_of_all_groups_make_one_config():
     seen = []
     words = ["--sides", "4", "--loaded", "--kind", "odd", "--names", "a", "b", "--resume", "--run-dir", "here"]

@@ -11,6 +11,7 @@ from orbax.checkpoint import v1 as orbax
 
 from experiments import fault_runs, fault_trials
 from experiments.command import MENDABLE, command
+from jaxvision.errors import InputError
 from jaxvision.training import checkpoints, join
 from jaxvision.training.hosts import by_first, highest
 
@@ -107,3 +108,14 @@ def test_alone_is_first():
     assert done == [1]
     assert highest(15) == 15
     assert callable(join)
+
+
+def test_where_nobody_says_who_takes_part(monkeypatch):
+    def alone(*arguments):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", alone)
+    with pytest.raises(InputError, match=r"defined\.\): where no Slurm, .* give --hosts ADDRESS:PORT,COUNT,INDEX"):
+        join("auto")
+    with pytest.raises(InputError, match=r"defined\.\): start all processes with the same address"):
+        join("10.0.0.1:9000,2,0")

@@ -14,7 +14,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from jaxvision.errors import InputError
-from jaxvision.training import Run, checkpoints, new_run, resumed_run
+from jaxvision.training import Run, checkpoints, new_run, opening, resumed_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,3 +212,16 @@ def test_the_clock_does_not_say_which_checkpoint_is_newest(tmp_path):
         for step in (1, 2, 3):
             os.utime(run.save(at(step)), (2e9 - step, 2e9 - step))
         assert int(run.restore(at(0)).step) == 3
+
+
+def test_another_process_that_goes_on_knows_what_was_logged(tmp_path, monkeypatch):
+    with new_run("test", Config(), root=tmp_path) as run:
+        run.log(0, {"loss": np.arange(4.0)})
+    monkeypatch.setattr(opening.jax, "process_count", lambda: 2)
+    monkeypatch.setattr(opening, "by_first", lambda action: None)  # which the first process does
+    other = resumed_run("test", Config(), run_dir=run.path)
+    with other:
+        other.log(4, {"loss": np.asarray([9.0])})
+        assert [row["loss"] for row in other.metrics()] == [0, 1, 2, 3, 9]
+    assert len(run.metrics()) == 4
+    assert not other.path.exists()
