@@ -75,7 +75,7 @@ class Config:
     ema_decay: float = 0.999
     """of the generator's average, which is the one that draws"""
     n_samples: int = 10_000
-    """samples for the table; no more than there are held-out images"""
+    """samples for the table; at least 100, no more than there are held-out images"""
     draw: int = 0
     """images to draw with a trained generator; nothing is trained"""
     generator: Path = EMBEDDED
