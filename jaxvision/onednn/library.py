@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 Slot = Literal["x", "kernel", "y"]
 SLOTS: tuple[Slot, ...] = ("x", "kernel", "y")
 
-PACKAGE, FILE = "onednn-cpu-gomp", "libdnnl.so.3"
+PACKAGE, FILE, WAITING = "onednn-cpu-gomp", "libdnnl.so.3", "OMP_WAIT_POLICY"
 CPU, IN_ORDER, FLOAT32, ANY_LAYOUT, TRAINING, DIRECT = 1, 1, 3, 1, 64, 1
 SOURCE, RESULT, KERNEL = 1, 17, 33  # arguments of a primitive
 COTANGENTS = {  # arguments of a derivative
@@ -66,11 +66,15 @@ def library() -> ctypes.CDLL | None:
     paths = [file.locate() for file in files if file.name == FILE]
     if not paths:
         return None
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # its idle threads leave their cores to XLA's
+    chosen = os.environ.get(WAITING)
+    os.environ[WAITING] = chosen or "passive"  # its idle threads leave their cores to XLA's
     try:
         opened = ctypes.CDLL(os.fspath(paths[0]))
     except OSError:  # made for another machine
         return None
+    finally:
+        if chosen is None:
+            del os.environ[WAITING]  # it was for this library alone, not for what this process starts
     opened.dnnl_primitive_desc_query_md.restype = c_void_p
     opened.dnnl_memory_desc_get_size.restype = c_size_t
     return opened

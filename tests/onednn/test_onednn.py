@@ -147,6 +147,13 @@ def test_the_environment_turns_it_off(monkeypatch):
     assert not forms.prefers_onednn(9, 10**8)
 
 
+def test_opening_it_leaves_the_environment_alone(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    onednn.library.cache_clear()
+    assert onednn.library() is not None
+    assert "OMP_WAIT_POLICY" not in os.environ
+
+
 def test_a_program_that_is_still_running_does_not_hold_up_the_end():
     """XLA calls Python from threads of its own, also when the interpreter is about to end."""
     script = """
