@@ -10,6 +10,7 @@ from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int64, c_size_t
 from typing import Any
 
 INTERNAL = 13  # the kind of an error
+MAJOR = 0  # version of the interface, of which XLA refuses another than its own
 
 
 class _Version(ctypes.Structure):
@@ -79,7 +80,7 @@ def c_function(run: Callable[[int, int, int], int]) -> Callable[..., int | None]
         interface = call.interface.contents
         if call.extension:  # which version does the function speak?
             spoken = call.extension.contents.metadata.contents.version
-            spoken.major, spoken.minor = interface.version.major, interface.version.minor
+            spoken.major, spoken.minor = MAJOR, interface.version.minor
             return None
         first, second, result = call.given.buffers[0], call.given.buffers[1], call.returned.buffers[0]
         status = run(first.contents.address, second.contents.address, result.contents.address)
