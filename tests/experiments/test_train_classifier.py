@@ -109,7 +109,7 @@ def test_training_on_attacked_images_withstands_more(finished, tmp_path):
     result = main(config(tmp_path / "run", export=tmp_path / "net.safetensors", **few))
     settings = resolved(config(tmp_path / "run", **few))
     usual = robust.accuracy(settings, jnp.asarray, lenet(finished[0] / "net.safetensors"), striped(20, 0))
-    assert result.robust_accuracy > usual + 0.2
+    assert result.robust_accuracy > usual + 0.1  # three standard errors of 200 images
     assert result.robust_accuracy <= result.accuracy
     assert finished[1].robust_accuracy is None
     card = (tmp_path / "net.md").read_text()
