@@ -6,6 +6,7 @@ what stands below each field.
 """
 
 import ast
+import difflib
 import inspect
 import os
 import sys
@@ -15,10 +16,11 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
+from jaxvision.errors import InputError
 from jaxvision.training import FREE
 
 C = TypeVar("C")
@@ -61,7 +63,8 @@ def parsed(config: type[C], *, program: str, description: str, words: Sequence[s
         The settings, and what the command is to say.
 
     Raises:
-        SystemExit: with code 2 after a sentence on bad flags, with 0 after --help.
+        InputError: a choice is misspelt.
+        SystemExit: with code 2 after a sentence on other bad flags, with 0 after --help.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def parsed(config: type[C], *, program: str, description: str, words: Sequence[s
         >>> parsed(Config, program="dice", description="Rolls.", words=["--sides", "4", "--quiet"])
         (Config(sides=4), Terminal(quiet=True, json=False))
     """
+    _check_spelling(config, words)
     groups = {name: _group(config, name, members) for name, members in _sorted(config).items()}
     terminal = _group(Terminal, "terminal", fields(Terminal))
     shape = make_dataclass("Command", [*groups.items(), ("terminal", terminal)], frozen=True)
@@ -77,6 +81,28 @@ def parsed(config: type[C], *, program: str, description: str, words: Sequence[s
     found: Any = tyro.cli(shape, prog=program, description=description, args=words, config=markers)
     values = {f.name: getattr(getattr(found, name), f.name) for name, group in groups.items() for f in fields(group)}
     return config(**values), Terminal(**vars(found.terminal))
+
+
+def _check_spelling(config: Any, words: Sequence[str]) -> None:
+    """One sentence where a word after a flag is nearly one of its choices; the rest is the parser's."""
+    choices = {name: _choices(hint) for name, hint in get_type_hints(config).items()}
+    flag = ""
+    for word in words:
+        if word.startswith("--"):
+            flag, _, word = word.partition("=")
+        known = choices.get(flag.removeprefix("--").replace("-", "_"), ())
+        if word in known or not (near := difflib.get_close_matches(word, known, n=1)):
+            continue
+        others = [each for each in known if each != near[0]]
+        raise InputError(f"{flag} has no {word}: the nearest is {near[0]}, the others are {', '.join(others)}")
+
+
+def _choices(hint: Any) -> tuple[str, ...]:
+    """The words that a setting may be, in a tuple or a union, too; none where it may be any."""
+    if get_origin(hint) is Literal:
+        return tuple(map(str, get_args(hint)))
+    parts = get_args(hint)
+    return () if {str, Path} & set(parts) else tuple(word for part in parts for word in _choices(part))
 
 
 def _sorted(config: Any) -> dict[str, list[Any]]:

@@ -277,12 +277,20 @@ def test_flags_of_all_groups_make_one_config():
 
 
 def test_a_misspelt_flag_and_choice_are_told_the_right_ones(capsys):
-    for words, wanted in ([["--side", "4"], "--sides"], [["--kind", "fare"], "'fair'"]):
+    for words, wanted in ([["--side", "4"], "--sides"], [["--kind", "xyz"], "'fair'"]):
         with pytest.raises(SystemExit) as stop:
             command(talkative, Rolls, args=words)
         assert stop.value.code == 2
         printed = capsys.readouterr()
         assert wanted in printed.out + printed.err
+
+
+@pytest.mark.parametrize("words", [["--kind", "fare"], ["--kind=fare"]])
+def test_a_misspelt_choice_is_answered_with_the_nearest_in_one_sentence(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        command(talkative, Rolls, args=words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "--kind has no fare: the nearest is fair, the others are odd\n"
 
 
 def test_the_last_line_names_a_few_pictures(capsys):
