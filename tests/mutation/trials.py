@@ -10,7 +10,18 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("numpy", "jax", "jax.numpy", "optax", "scipy.linalg", "scipy.stats")
+HEAVY = (
+    "numpy",
+    "jax",
+    "jax.numpy",
+    "optax",
+    "scipy.linalg",
+    "scipy.stats",
+    "flax.nnx",
+    "orbax.checkpoint",
+    "nltk",
+    "PIL.Image",
+)
 OPTIONS = ("-q", "-x", "-n0", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-header", "--timeout=0")
 _tree = Path()
 
