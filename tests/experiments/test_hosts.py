@@ -16,6 +16,7 @@ from jaxvision.training import checkpoints, join
 from jaxvision.training.hosts import by_first, highest
 
 STEPS, EVERY = 40, 10
+ENDED_BY_JAX = -signal.SIGABRT if jax.__version_info__ >= (0, 9) else 1
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,8 @@ def test_two_processes_are_one_and_come_back_after_a_kill(scenes, tmp_path, kind
     os.kill(processes[victim].process.pid, signal.SIGKILL)
     codes = [fault_runs.ended(process) for process in processes]
     assert codes[victim] == -signal.SIGKILL
-    # Who notices first: this process's own all-reduce, or JAX's runtime, which aborts.
-    assert codes[1 - victim] in (MENDABLE, -signal.SIGABRT), processes[0].said
+    # Who notices first: this process's own all-reduce, or JAX's runtime.
+    assert codes[1 - victim] in (MENDABLE, ENDED_BY_JAX), processes[0].said
     left = fault_runs.last_step(both.run_dir)
     assert left < STEPS
 

@@ -207,6 +207,26 @@ def test_page_cancel_ends_a_run_within_seconds(tab):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("room", "name", "n_pictures", "words"),
+    [
+        ("Fool", "fooling", 2, r"now$"),
+        ("Caption", "caption", 3, r"\w"),
+        ("Draw a class", "drawing", 1, r"^Step \d+ of"),
+    ],
+)
+def test_page_every_other_room_runs(tab, room, name, n_pictures, words):
+    open_tab(tab, room)
+    tab.wait(f"document.querySelector('#{name}-run')")
+    tab.ask(f"document.querySelector('#{name}-run').click()")
+    tab.wait(f"/{words}/.test(document.querySelector('#{name}-status').innerText.trim())")
+    tab.wait(f"document.querySelectorAll('#{name}-pictures img').length >= {n_pictures}")
+    if name == "drawing":  # it would go on for a minute
+        tab.ask("document.querySelector('#drawing-cancel').click()")
+        tab.wait("document.querySelector('#drawing-status').innerText == 'Cancelled.'")
+
+
+@pytest.mark.slow
 def test_page_by_keyboard_and_on_a_narrow_screen(tab, address):
     tab.resize(400)
     tab("Page.navigate", url=address)
