@@ -13,27 +13,31 @@ from jaxvision.onednn import library
 MAX_PATCH_VALUES = 3_000_000  # per image; above, the compiler's own convolution is the faster
 # For a smaller convolution it does not pay to leave the compiler's program and wake oneDNN's threads.
 MIN_OPERATIONS = 100_000_000
-# Two images of 224 x 224 at a time keep SqueezeNet's activations in the cache and both cores busy. Batches of small
-# images, as one trains on, are faster whole: each chunk would add up its own derivative of the weights.
+# Two images of 224 x 224 at a time keep SqueezeNet's activations in the cache and both cores busy; with oneDNN eight,
+# for fewer and larger calls. Batches of small images, as one trains on, are faster whole: each chunk would add up its
+# own derivative of the weights.
 CHUNK_PIXELS = 2 * 224 * 224
+CHUNK_PIXELS_ONEDNN = 8 * 224 * 224
 SMALL_PIXELS = 112 * 112
 
 
-def prefers_onednn(taps: int, operations: int) -> bool:
+def prefers_onednn(operations: int) -> bool:
     """Whether oneDNN convolves: on a CPU, where it is installed (extra `onednn`), a large enough convolution.
 
     `JAXVISION_ONEDNN=off` in the environment leaves all to the compiler.
 
     Args:
-        taps: positions of the kernel, 9 for 3 x 3; a 1 x 1 kernel is a product of matrices.
         operations: multiplications and additions of the convolution.
 
     Returns:
         True for oneDNN.
     """
+    return operations >= MIN_OPERATIONS and _has_onednn()
+
+
+def _has_onednn() -> bool:
     wanted = os.environ.get("JAXVISION_ONEDNN", "on") != "off"
-    large = taps > 1 and operations >= MIN_OPERATIONS
-    return wanted and large and jax.default_backend() == "cpu" and library() is not None
+    return wanted and jax.default_backend() == "cpu" and library() is not None
 
 
 def prefers_patches(height: int, width: int, channels: int, taps: int, stride: int) -> bool:
@@ -106,10 +110,10 @@ def chunk_size(n: int, height: int, width: int) -> int:
         A divisor of n.
 
     Example:
-        >>> chunk_size(8, 224, 224), chunk_size(6, 160, 160), chunk_size(128, 64, 64)  # on a CPU
-        (2, 3, 128)
+        >>> chunk_size(8, 1024, 1024), chunk_size(128, 64, 64)  # on a CPU
+        (1, 128)
     """
     if jax.default_backend() != "cpu" or height * width <= SMALL_PIXELS:
         return n
-    most = max(1, CHUNK_PIXELS // (height * width))
+    most = max(1, (CHUNK_PIXELS_ONEDNN if _has_onednn() else CHUNK_PIXELS) // (height * width))
     return max(size for size in range(1, min(most, n) + 1) if n % size == 0)

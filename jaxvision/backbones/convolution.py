@@ -2,13 +2,13 @@ r"""Convolution, in the form that is fastest where it runs (`forms` chooses).
 
 Six forms of the same sum, $y_{p} = b + \sum_{u} x_{s p + u - \text{pad}}\, W_{u}$ over the kernel's taps $u$:
 
-- *pointwise*: a 1x1 kernel is one matrix product over pixels, everywhere.
+- *pointwise*: a 1x1 kernel is one matrix product over pixels.
 - *patches* (CPU): the k*k shifted copies of x side by side, then one matrix product. Nine times the activations of a
   3x3 kernel, so only while they fit the processor's cache.
 - *rows* (CPU): patches of one row, one matrix product for all rows of the kernel, then shifted sums: for large kernels
   less to copy than patches.
 - *blocks* (CPU): 4 x 4 pixels side by side as channels, for large kernels that read or write an image of few.
-- *oneDNN* (CPU, where it is installed): for all that is large and no 1x1 kernel.
+- *oneDNN* (CPU, where it is installed): for all that is large.
 - *direct*: the compiler's own convolution: accelerators, and large inputs on the CPU.
 """
 
@@ -54,7 +54,7 @@ def conv2d(
     """
     kh, kw, c, d = kernel.shape
     oh, ow = ((size + 2 * padding - taps) // stride + 1 for size, taps in zip(x.shape[1:3], (kh, kw), strict=True))
-    if prefers_onednn(kh * kw, 2 * x.shape[0] * oh * ow * d * kh * kw * c):
+    if prefers_onednn(2 * x.shape[0] * oh * ow * d * kh * kw * c):
         y = onednn.convolve(x, kernel, stride=stride, padding=padding, plain=_without_bias)
         return y + bias[None, None, None]
     return _compilers(x, kernel, bias, stride=stride, padding=padding)

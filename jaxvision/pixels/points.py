@@ -16,7 +16,7 @@ from jaxvision.forms import chunk_size
 from jaxvision.pixels.classifier import target_logit
 from jaxvision.signatures import LogitsFn
 
-PASS = (64, 224, 224)  # a pass has the pixels of a chunk of such a batch: of two images on a CPU, see `forms`
+PASS = (64, 224, 224)  # a pass has the pixels of a chunk of such a batch: of two or eight images on a CPU, see `forms`
 FORWARD = (50, 25, 10, 5, 2, 1)  # points in a pass without a gradient
 MOST_WASTED = 0.1
 
@@ -145,8 +145,8 @@ def points_per_pass(n_points: int, n: int, height: int, width: int, *, sizes: tu
         One of `sizes`, or 1.
 
     Example:
-        >>> points_per_pass(50, 2, 28, 28), points_per_pass(50, 1, 224, 224), points_per_pass(7, 1, 28, 28)  # on a CPU
-        (50, 2, 1)
+        >>> points_per_pass(50, 2, 28, 28), points_per_pass(50, 1, 900, 900), points_per_pass(7, 1, 28, 28)  # on a CPU
+        (50, 1, 1)
     """
     most, h, w = PASS
     room = chunk_size(most, h, w) * h * w // max(1, n * height * width)

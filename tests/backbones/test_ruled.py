@@ -34,7 +34,8 @@ def test_every_layer_of_vgg_goes_through_its_rule():
     np.testing.assert_allclose(jnp.sum(relevance), logit, rtol=1e-3)
 
 
-def test_taps_are_cut_into_chunks_as_images_are():
+def test_taps_are_cut_into_chunks_as_images_are(monkeypatch):
+    monkeypatch.setenv("JAXVISION_ONEDNN", "off")  # with it all four go through at once
     model = squeezenet1_1(CHECKPOINTS / "squeezenet_scenes.safetensors")
     images = jnp.asarray(RNG.uniform(size=(4, 224, 224, 3)), jnp.float32)
     shape = jax.eval_shape(model, images)[1]["fire9"].shape

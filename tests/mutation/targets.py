@@ -1,4 +1,4 @@
-"""The equations, and for each module of them the tests that must see when it is wrong; its own examples run first."""
+"""The equations, and for each module of them the tests that must see when it is wrong; its own examples run last."""
 
 CAPTIONS, FAITHFULNESS, GENERATIVE = (f"tests/metrics/{room}" for room in ("captions", "faithfulness", "generative"))
 

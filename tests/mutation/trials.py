@@ -64,7 +64,7 @@ def run(module: str, tests: tuple[str, ...]) -> None:
         sys.path.insert(0, str(_tree))
         import pytest
 
-        code = int(pytest.main([*OPTIONS, module, *tests]))
+        code = int(pytest.main([*OPTIONS, *tests, module]))
     finally:
         os._exit(code)
 

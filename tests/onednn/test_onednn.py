@@ -137,14 +137,15 @@ def test_same_bits_again_and_of_every_batch():
 
 
 def test_the_environment_turns_it_off(monkeypatch):
-    assert forms.prefers_onednn(9, 10**8)
-    assert not forms.prefers_onednn(1, 10**8)
-    assert not forms.prefers_onednn(9, 10**7)
+    assert forms.prefers_onednn(10**8)
+    assert not forms.prefers_onednn(10**7)
+    assert forms.chunk_size(8, 224, 224) == 8
     x, kernel = jnp.ones((1, 128, 128, 32)), jnp.ones((3, 3, 32, 32))
     convolved = jax.jit(lambda x, kernel: conv2d(x, kernel, jnp.zeros(32), padding=1))
     assert "onednn_y_1x128x128x32" in convolved.lower(x, kernel).as_text()
     monkeypatch.setenv("JAXVISION_ONEDNN", "off")
-    assert not forms.prefers_onednn(9, 10**8)
+    assert not forms.prefers_onednn(10**8)
+    assert forms.chunk_size(8, 224, 224) == 2
 
 
 def test_opening_it_leaves_the_environment_alone(monkeypatch):

@@ -3,12 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxvision.attribution import saliency_map
 from jaxvision.forms import chunk_size
 from jaxvision.pixels import in_chunks
 
 SHAPE = (6, 160, 160, 3)
+
+
+@pytest.fixture(autouse=True)
+def few_at_a_time(monkeypatch):
+    """With oneDNN more images go through at once, and these all."""
+    monkeypatch.setenv("JAXVISION_ONEDNN", "off")
 
 
 def brightest(images, others):
