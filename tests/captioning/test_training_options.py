@@ -35,13 +35,17 @@ def small():
     return captioner(jax.random.key(1), feature_size=4, vocabulary_size=V, embed_size=3, hidden_size=5)
 
 
-def test_smoothing_is_the_cross_entropy_with_a_smoothed_target():
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_smoothing_is_the_cross_entropy_with_a_smoothed_target(smoothing):
     logits = jax.random.normal(jax.random.key(0), (2, 3, 5))
     targets, mask = jnp.array([[1, 4, 0], [2, 0, 0]]), jnp.array([[1, 1, 0], [1, 0, 0]], bool)
-    q = 0.8 * np.eye(5)[np.asarray(targets)] + 0.2 / 5
+    q = (1 - smoothing) * np.eye(5)[np.asarray(targets)] + smoothing / 5
     log_p = np.asarray(logits) - np.log(np.exp(np.asarray(logits)).sum(axis=2, keepdims=True))
     expected = -((q * log_p).sum(axis=2) * np.asarray(mask)).sum() / 2
-    np.testing.assert_allclose(temporal_softmax_loss(logits, targets, mask, label_smoothing=0.2), expected, rtol=1e-5)
+    loss = temporal_softmax_loss(logits, targets, mask, label_smoothing=smoothing)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    with pytest.raises(InputError, match="label_smoothing must be at least 0 and below 1, got 2"):
+        temporal_softmax_loss(logits, targets, mask, label_smoothing=2.0)
     with pytest.raises(InputError, match="label_smoothing must be at least 0 and below 1, got 1"):
         temporal_softmax_loss(logits, targets, mask, label_smoothing=1.0)
 

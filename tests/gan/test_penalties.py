@@ -138,6 +138,8 @@ def test_spectral_normalisation_keeps_its_state_between_calls():
     assert np.isfinite(gradient).all()
     with pytest.raises(InputError, match="1 vectors do not fit the model's 2 kernels"):
         gan.spectral_normalize(model, vectors[:1])
+    with pytest.raises(InputError, match="3 vectors do not fit the model's 2 kernels"):
+        gan.spectral_normalize(model, (*vectors, vectors[0]))
 
 
 def test_clipped_weights_are_bounded():

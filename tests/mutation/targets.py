@@ -14,7 +14,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "jaxvision/style/sorting.py": ("tests/style/test_sorting.py",),
     "jaxvision/style/color.py": ("tests/style/test_color.py",),
     "jaxvision/style/adain.py": ("tests/style/test_feedforward.py",),
-    "jaxvision/captioning/losses.py": ("tests/captioning/test_losses.py",),
+    "jaxvision/captioning/losses.py": ("tests/captioning/test_losses.py", "tests/captioning/test_training_options.py"),
     "jaxvision/captioning/truncation.py": ("tests/captioning/test_decoding.py",),
     "jaxvision/captioning/groups.py": ("tests/captioning/test_groups.py",),
     "jaxvision/adversarial/losses.py": ("tests/adversarial/test_losses.py",),
@@ -23,7 +23,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "jaxvision/pixels/transforms.py": ("tests/pixels/test_transforms.py",),
     # penalties
     "jaxvision/gan/penalties.py": ("tests/gan/test_penalties.py",),
-    "jaxvision/gan/spectral.py": ("tests/gan/test_networks.py",),
+    "jaxvision/gan/spectral.py": ("tests/gan/test_penalties.py",),
     "jaxvision/gan/normalization.py": ("tests/gan/test_networks.py",),
     "jaxvision/gan/transposed.py": ("tests/gan/test_transposed.py",),
     # cells

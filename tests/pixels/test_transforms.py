@@ -18,6 +18,8 @@ def test_pad_and_crop_are_inverse():
     np.testing.assert_array_equal(FrameCrop(2)(padded, KEY), IMAGE)
     with pytest.raises(InputError, match="a frame of 5 pixels leaves nothing of an image of 9 x 12 pixels"):
         FrameCrop(5)(IMAGE, KEY)
+    with pytest.raises(InputError, match="leaves nothing"):
+        FrameCrop(4)(IMAGE[:8], KEY)
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.4])

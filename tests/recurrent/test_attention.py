@@ -119,3 +119,12 @@ def test_what_does_not_fit_is_a_sentence(change, sentence):
 def test_sizes_are_at_least_one():
     with pytest.raises(InputError, match="attention_size must be"):
         attention_params(jax.random.key(0), cell_size=1, state_size=1, attention_size=0)
+
+
+def test_weights_begin_so_that_scores_have_unit_variance():
+    params = attention_params(jax.random.key(0), cell_size=64, state_size=225, attention_size=900)
+    for leaf, size in ((params.W_cells, 64), (params.W_state, 225), (params.v, 900), (params.w_gate, 225)):
+        np.testing.assert_allclose(leaf.std() * size**0.5, 1, rtol=0.15)
+        assert abs(leaf.mean()) * size**0.5 < 0.2
+    assert not params.b.any()
+    assert params.b_gate == 0

@@ -45,7 +45,8 @@ CELLS = {
 }
 every_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 by_hand = pytest.mark.parametrize("cell", [CELLS["rnn"], CELLS["lstm"]], ids=["rnn", "lstm"])
-# Compiling a loop and its gradient takes a second for each cell: the default run looks at the LSTM.
+# Compiling a loop and its gradient takes a second for each cell: the default run holds all against their steps, and the
+# LSTM alone against the other laws.
 slow_but_lstm = pytest.mark.parametrize(
     "cell",
     [pytest.param(cell, id=name, marks=[] if name == "lstm" else [pytest.mark.slow]) for name, cell in CELLS.items()],
@@ -94,7 +95,7 @@ def assert_close(a, b, **tolerances):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **{"rtol": 1e-5, "atol": 1e-6} | tolerances), a, b)
 
 
-@slow_but_lstm
+@every_cell
 @pytest.mark.parametrize(
     "mask", [pytest.param(None, id="whole", marks=pytest.mark.slow), pytest.param(MASK, id="masked")]
 )

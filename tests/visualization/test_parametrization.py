@@ -75,6 +75,10 @@ def test_maco_without_magnitudes_has_unit_deviation_and_falls_with_the_frequency
     (magnitude,) = jax.tree.leaves(parametrization.image)
     assert magnitude.shape == (32, 21, 3)
     np.testing.assert_allclose(magnitude[0, 4], magnitude[0, 2] / 2, rtol=1e-5)
+    np.testing.assert_array_equal(magnitude[0, 0], 0)  # the mean
+    power = np.asarray(magnitude[..., 0], np.float64) ** 2
+    twice = 2 * power.sum() - power[:, 0].sum() - power[:, -1].sum()  # all but two columns have a conjugate
+    np.testing.assert_allclose(twice / (32 * 40) ** 2, 1, rtol=1e-5)
     images = np.asarray(parametrization.image(variables(parametrization)), np.float64)
     values = np.log(images / (1 - images)) @ np.linalg.inv(COLOR_CORRELATION).T
     assert 0.85 < values.std() < 1.05  # entries that are their own conjugates lose what is imaginary
