@@ -65,6 +65,18 @@ def test_scores_are_those_of_words(n_words):
     assert scores.std() > 0.1
 
 
+def test_what_follows_an_unknown_word_is_unknown():
+    """Not what follows another word: 1 2 3 is known after 0, and 4 is in no caption that frequencies are of."""
+    known, candidate, reference = [[[0, 1, 2, 3]], [[0, 1, 2]], [[0, 2]]], [4, 1, 2, 3], [4, 1, 2, 0]
+    frequency = document_frequency([as_words(captions) for captions in known])
+    expected = cider_d(as_words([candidate, [0, 1]]), [as_words([reference]), as_words([[0, 2]])], frequency=frequency)
+    tokens = jnp.array([[[0, 1, 2, 3]], [[0, 1, 2, 0]], [[0, 2, 0, 0]]])
+    weights = ngram_weights(tokens, jnp.array([[4], [3], [2]]))
+    given = jnp.array([candidate, [0, 1, 0, 0]]), jnp.array([4, 2])
+    found = token_cider_d(weights, *given, jnp.array([[reference], [[0, 2, 0, 0]]]), jnp.array([[4], [2]]))
+    np.testing.assert_allclose(found, expected.images, rtol=0, atol=1e-5)
+
+
 def spoiled(rng, words, others):
     """A caption as a captioner might say it: of another image, half of another one, a word lost, doubled, changed."""
     place, other = rng.integers(len(words)), others[rng.integers(len(others))]
