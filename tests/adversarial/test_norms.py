@@ -75,6 +75,11 @@ def test_projection_onto_ball_and_bounds_with_a_budget_for_each_image(norm, p):
     np.testing.assert_array_equal(found[0], np.zeros(SHAPE))
 
 
+def test_black_pixels_have_all_their_room_upwards():
+    found = L1.project(jnp.full((1, 2, 2, 1), 0.5), jnp.ones(1), jnp.zeros((1, 2, 2, 1)), jnp.ones((1, 2, 2, 1)))
+    np.testing.assert_allclose(found, 0.25, rtol=1e-6)
+
+
 @every_norm
 def test_what_is_inside_stays_bit_for_bit(norm, p):
     inside = jnp.asarray(np.clip(VALUES, LOW, HIGH), jnp.float32)
