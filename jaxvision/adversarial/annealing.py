@@ -22,8 +22,8 @@ def annealed(
         `(N,)`.
 
     Example:
-        >>> annealed(jnp.array(5), 10, jnp.array([1.0]), jnp.array([0.5])).round(4)
-        Array([0.75], dtype=float32)
+        >>> [round(annealed(jnp.array(t), 12, jnp.array([1.0]), jnp.array([0.5])).item(), 4) for t in (0, 4, 6, 12)]
+        [1.0, 0.875, 0.75, 0.5]
     """
     share = step.astype(first.dtype) / jnp.asarray(n_steps, first.dtype)
     return last + 0.5 * (first - last) * (1 + jnp.cos(jnp.pi * share))

@@ -63,7 +63,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "jaxvision/adversarial/projections.py": ("tests/adversarial/test_norms.py",),
     "jaxvision/adversarial/norms.py": ("tests/adversarial/test_norms.py", "tests/adversarial/test_pgd.py"),
     "jaxvision/adversarial/planes.py": ("tests/adversarial/test_fab.py",),
-    "jaxvision/adversarial/limits.py": ("tests/adversarial/test_fmn.py",),
+    "jaxvision/adversarial/limits.py": ("tests/adversarial/test_fmn.py", "tests/adversarial/test_pgd.py"),
     "jaxvision/adversarial/sizes.py": ("tests/adversarial/test_norms.py", "tests/adversarial/test_fmn.py"),
     "jaxvision/adversarial/nearest.py": ("tests/adversarial/test_fmn.py",),
     "jaxvision/adversarial/annealing.py": ("tests/adversarial/test_fmn.py",),
