@@ -98,13 +98,14 @@ def transposed_form(features: int) -> Literal["rows", "subpixel", "direct"]:
     return "rows" if features >= 16 else "subpixel"
 
 
-def chunk_size(n: int, height: int, width: int) -> int:
+def chunk_size(n: int, height: int, width: int, *, sparing: bool = False) -> int:
     """How many images go through a network at a time: on a CPU as many as its cache holds, elsewhere all of them.
 
     Args:
         n: images in the batch.
         height: of an image.
         width: of an image.
+        sparing: of memory rather than of time.
 
     Returns:
         A divisor of n.
@@ -115,5 +116,6 @@ def chunk_size(n: int, height: int, width: int) -> int:
     """
     if jax.default_backend() != "cpu" or height * width <= SMALL_PIXELS:
         return n
-    most = max(1, (CHUNK_PIXELS_ONEDNN if _has_onednn() else CHUNK_PIXELS) // (height * width))
+    pixels = CHUNK_PIXELS_ONEDNN if _has_onednn() and not sparing else CHUNK_PIXELS
+    most = max(1, pixels // (height * width))
     return max(size for size in range(1, min(most, n) + 1) if n % size == 0)

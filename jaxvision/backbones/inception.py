@@ -81,7 +81,7 @@ class InceptionV3(Backbone):
                 f"Inception-v3 needs images of shape (N, {SIDE}, {SIDE}, 3), got {images.shape}: "
                 "bring them to it with pixels.fid_images"
             )
-        return in_chunks(self._forward, images)
+        return in_chunks(self._forward, images, sparing=self.recomputes)
 
     def _forward(self, x: Float[Array, "n h w 3"]) -> tuple[Float[Array, "n k"], Activations]:
         seen: Activations = {}

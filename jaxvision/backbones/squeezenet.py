@@ -72,7 +72,7 @@ class SqueezeNet(Backbone):
                 f"SqueezeNet needs images of at least {MIN_SIDE} x {MIN_SIDE} pixels, "
                 f"got {images.shape[1]} x {images.shape[2]}: resize them first"
             )
-        return in_chunks(functools.partial(self._forward, rules), images, dict(taps or {}))
+        return in_chunks(functools.partial(self._forward, rules), images, dict(taps or {}), sparing=self.recomputes)
 
     def _forward(self, rules: Rules, x: Float[Array, "n h w 3"], taps: Taps) -> tuple[Float[Array, "n k"], Activations]:
         seen: Activations = {}

@@ -9,7 +9,9 @@ from jaxtyping import Array, Float
 from jaxvision.forms import chunk_size
 
 
-def in_chunks(function: Callable[..., Any], images: Float[Array, "n h w c"], *others: Any) -> Any:
+def in_chunks(
+    function: Callable[..., Any], images: Float[Array, "n h w c"], *others: Any, sparing: bool = False
+) -> Any:
     """`function(images, *others)`, computed a chunk at a time.
 
     A CPU is slower on a batch whose activations leave its cache than on the same images one after the other. A function
@@ -20,6 +22,7 @@ def in_chunks(function: Callable[..., Any], images: Float[Array, "n h w c"], *ot
             own.
         images: `(N, H, W, C)`.
         others: pytrees of arrays with a leading axis N, cut as the images are.
+        sparing: of memory rather than of time.
 
     Returns:
         What `function(images, *others)` returns.
@@ -31,7 +34,7 @@ def in_chunks(function: Callable[..., Any], images: Float[Array, "n h w c"], *ot
         Array([0., 1., 2., 3.], dtype=float32)
     """
     n, h, w, _ = images.shape
-    size = chunk_size(n, h, w)
+    size = chunk_size(n, h, w, sparing=sparing)
     if size == n:
         return function(images, *others)
     chunks = jax.tree.map(lambda x: x.reshape(-1, size, *x.shape[1:]), (images, *others))

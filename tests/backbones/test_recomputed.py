@@ -27,7 +27,10 @@ def test_the_gradient_is_the_same(filled):
 
 @pytest.mark.slow
 def test_a_gradient_in_the_weights_of_vgg_takes_less_memory():
-    """From the compiled programs, nothing is run. An image's gradient gains little: its ReLUs keep a byte a value."""
+    """From the compiled programs, nothing is run. An image's gradient gains little: its ReLUs keep a byte a value.
+
+    With oneDNN fewer images at a time are a part of it.
+    """
     model = jax.eval_shape(lambda: vgg19(num_classes=2))
     images = jax.ShapeDtypeStruct((4, 224, 224, 3), jnp.float32)
 
