@@ -33,18 +33,21 @@ def test_a_sum_is_that_of_a_loop(n_points):
     np.testing.assert_allclose(found["squares"], sum(np.sum(g**2, axis=(1, 2)) for g in gradients), rtol=1e-5)
 
 
-def test_a_pass_wastes_little_and_holds_little():
+@pytest.mark.parametrize(("onednn", "most"), [("off", 2 * 224**2), ("on", 8 * 224**2)])
+def test_a_pass_wastes_little_and_holds_little(monkeypatch, onednn, most):
+    monkeypatch.setenv("JAXVISION_ONEDNN", onednn)
     for n_points in range(1, 200):
         for n, side in [(1, 28), (16, 28), (128, 28), (1, 224), (8, 224)]:
             size = points_per_pass(n_points, n, side, side, sizes=POINTS)
             computed = -(-n_points // size) * size
             assert n_points <= computed <= 1.1 * n_points
-            assert size == 1 or size * n * side**2 <= 2 * 224**2
+            assert size == 1 or size * n * side**2 <= most
     assert points_per_pass(50, 16, 28, 28, sizes=POINTS) == 5  # as many as make a batch of some size
 
 
-def test_large_images_go_in_chunks_of_the_batch():
+def test_large_images_go_in_chunks_of_the_batch(monkeypatch):
     """Each with its own key and label."""
+    monkeypatch.setenv("JAXVISION_ONEDNN", "off")  # with it more images go at once
     images, labels = jax.random.normal(jax.random.key(1), (4, 160, 120, 2)), jnp.array([0, 1, 1, 0])
     keys = jax.random.split(jax.random.key(2), 4)
     whole = smoothgrad(cubes, images, labels, key=keys, n_samples=3)
