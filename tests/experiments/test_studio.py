@@ -223,7 +223,6 @@ def test_page_every_other_room_runs(tab, room, name, n_pictures, words):
     tab.wait(f"document.querySelectorAll('#{name}-pictures img').length >= {n_pictures}")
     if name == "drawing":  # it would go on for a minute
         tab.ask("document.querySelector('#drawing-cancel').click()")
-        tab.wait("document.querySelector('#drawing-status').innerText == 'Cancelled.'")
 
 
 @pytest.mark.slow

@@ -324,3 +324,14 @@ def test_an_open_forget_gate_remembers():
     params = params._replace(b=lstm_params(jax.random.key(0), D, H, forget_bias=2.0).b)
     c = lstm(params, X, LSTMState(jnp.zeros((N, H)), jnp.ones((N, H))))[1].c
     np.testing.assert_allclose(c, jax.nn.sigmoid(2.0) ** T, rtol=1e-5)
+
+
+def test_a_gru_moves_from_its_state_to_the_candidate():
+    with jax.enable_x64(True):
+        params, h = begin(CELLS["gru"], jnp.float64)
+        found = gru_step(params, h, jnp.asarray(X64[:, 0]))
+        Wx, Wh, b, bh, h, x = (np.asarray(v) for v in (params.Wx, params.Wh, params.b, params.bh, h, X64[:, 0]))
+        x_r, x_z, x_n = np.split(x @ Wx + b, 3, axis=1)
+        s_r, s_z, s_n = np.split(h @ Wh, 3, axis=1)
+        r, z = 1 / (1 + np.exp(-(x_r + s_r))), 1 / (1 + np.exp(-(x_z + s_z)))
+        np.testing.assert_allclose(found, (1 - z) * np.tanh(x_n + r * (s_n + bh)) + z * h, rtol=1e-12)
