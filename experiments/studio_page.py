@@ -122,7 +122,9 @@ def _run(
             yield gradio.skip(), f"{error}."
 
     running = begin.click(moments, inputs, [gallery, status], concurrency_id="one", show_progress="hidden")
-    cancel.click(lambda: "Cancelled.", None, status, cancels=[running], queue=False)
+    ending = cancel.click(lambda: "Ending the run.", None, status, cancels=[running], queue=False)
+    # In the queue of the runs, so that it is said after a run's last moment.
+    ending.then(lambda: "Cancelled.", None, status, concurrency_id="one", show_progress="hidden")
 
 
 def _taken(network: Network, path: str | None, before: Picture) -> tuple[Any, ...]:

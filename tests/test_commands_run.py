@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,6 +89,7 @@ def desk(tmp_path_factory):
 
 @pytest.fixture
 def at_the_desk(desk, monkeypatch):
+    jax.config.update("jax_disable_most_optimizations", True)  # nothing is measured here; until the next test's setup
     monkeypatch.chdir(desk)
     monkeypatch.setenv("JAXVISION_OFFLINE", "1")
     if not os.environ.get("JAXVISION_HOME"):

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,25 @@ def test_every_public_name_is_documented_and_every_function_shown(package):
     assert [name for name, node in found.items() if not ast.get_docstring(node)] == []
     functions = {name: ast.get_docstring(node) for name, node in found.items() if isinstance(node, ast.FunctionDef)}
     assert [name for name, text in functions.items() if text and ">>>" not in text] == []
+
+
+def test_every_dependency_is_listed_with_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    always, extras = (dict(re.findall(r"^\| ([\w-]+) \| (\d[^|]*) \|", part, re.M)) for part in page.split("## Extras"))
+    specifier = re.compile(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<([\d.]+))?")
+
+    def ranges(requirements):
+        found = [specifier.match(each).groups() for each in requirements]
+        return {name: least + (f", below {end}" if end else "") for name, least, end in found}
+
+    assert always == ranges(project["dependencies"])
+    extra = project["optional-dependencies"]
+    of_developers = {"peers", "test", "fuzz", "mutation"}
+    wanted = [each for name, group in extra.items() if name not in of_developers for each in group]
+    assert extras == ranges(wanted)
+    rest = {re.match(r"[\w-]+", each)[0] for name in of_developers for each in extra[name]} - set(extras)
+    assert [name for name in sorted(rest) if not re.search(rf"\b{name}\b", page)] == []
 
 
 @pytest.mark.slow

@@ -223,6 +223,9 @@ def test_page_every_other_room_runs(tab, room, name, n_pictures, words):
     tab.wait(f"document.querySelectorAll('#{name}-pictures img').length >= {n_pictures}")
     if name == "drawing":  # it would go on for a minute
         tab.ask("document.querySelector('#drawing-cancel').click()")
+        tab.wait("document.querySelector('#drawing-status').innerText == 'Cancelled.'", seconds=30)
+        time.sleep(2)
+        assert text(tab, "drawing-status") == "Cancelled."
 
 
 @pytest.mark.slow
