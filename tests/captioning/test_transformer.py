@@ -18,7 +18,7 @@ from jaxvision.captioning import (
     self_critical_loss,
     transformer_captioner,
 )
-from jaxvision.captioning.multi_head import MultiHeadParams
+from jaxvision.captioning.multi_head import MultiHeadParams, multi_head_params
 from jaxvision.captioning.transformer import DecoderLayer, NormParams
 from jaxvision.errors import InputError
 
@@ -131,6 +131,14 @@ def test_what_does_not_fit():
         small(embed_size=8, num_heads=3)
     with pytest.raises(InputError, match="num_layers must be at least 1"):
         small(num_layers=0)
+    with pytest.raises(InputError, match="2 heads for size 0"):
+        multi_head_params(jax.random.key(0), size=0, num_heads=2)
+
+
+def test_a_gain_is_of_the_weights_to_the_output():
+    whole, small_sums = (multi_head_params(jax.random.key(0), size=8, num_heads=2, gain=gain) for gain in (1.0, 0.5))
+    np.testing.assert_array_equal(small_sums.W_out, 0.5 * whole.W_out)
+    jax.tree.map(np.testing.assert_array_equal, small_sums._replace(W_out=0), whole._replace(W_out=0))
 
 
 def test_beyond_the_last_position_no_word_has_a_score():
