@@ -73,6 +73,7 @@ def parsed(config: type[C], *, program: str, description: str, words: Sequence[s
         >>> parsed(Config, program="dice", description="Rolls.", words=["--sides", "4", "--quiet"])
         (Config(sides=4), Terminal(quiet=True, json=False))
     """
+    words = _in_the_plural(config, words)
     _check_spelling(config, words)
     groups = {name: _group(config, name, members) for name, members in _sorted(config).items()}
     terminal = _group(Terminal, "terminal", fields(Terminal))
@@ -81,6 +82,18 @@ def parsed(config: type[C], *, program: str, description: str, words: Sequence[s
     found: Any = tyro.cli(shape, prog=program, description=description, args=words, config=markers)
     values = {f.name: getattr(getattr(found, name), f.name) for name, group in groups.items() for f in fields(group)}
     return config(**values), Terminal(**vars(found.terminal))
+
+
+def _in_the_plural(config: Any, words: Sequence[str]) -> list[str]:
+    """`--style` where the flag is `--styles` and takes several: whoever has one thinks of one."""
+    names = {f"--{name}".replace("_", "-"): get_origin(hint) for name, hint in get_type_hints(config).items()}
+
+    def plural(word: str) -> str:
+        flag, equals, value = word.partition("=")
+        flag = flag.replace("_", "-")
+        return f"{flag}s{equals}{value}" if flag not in names and names.get(f"{flag}s") is tuple else word
+
+    return [plural(word) for word in words]
 
 
 def _check_spelling(config: Any, words: Sequence[str]) -> None:

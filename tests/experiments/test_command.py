@@ -276,6 +276,12 @@ def test_flags_of_all_groups_make_one_config():
     assert command_line("x", seen[0], without=()).split()[3:] == words
 
 
+def test_a_flag_of_several_is_known_in_the_singular():
+    for words in (["--name", "a", "b"], ["--names", "a", "b"]):
+        assert parsed(Rolls, program="x", description="", words=words)[0].names == ("a", "b")
+    assert parsed(Rolls, program="x", description="", words=["--name=a"])[0].names == ("a",)
+
+
 def test_a_misspelt_flag_and_choice_are_told_the_right_ones(capsys):
     for words, wanted in ([["--side", "4"], "--sides"], [["--kind", "xyz"], "'fair'"]):
         with pytest.raises(SystemExit) as stop:
