@@ -27,10 +27,10 @@ FEW = {
     "attribution": {"n_steps": 2, "n_samples": 2, "methods": ("saliency", "grad_cam")},
     "benchmark": {"rounds": 1, "quick": True, "peers": False, "compile": False, "style_steps": 2},
     "benchmark_feeding": {"batch_size": 2, "n_batches": 2, "size": 64},
-    "benchmark_growth": {"rounds": 1, "quick": True, "curves": ("captioner, sequence length",)},
+    "benchmark_growth": {"rounds": 1, "quick": True, "curves": ("length",)},
     "caption": {"steps": 2, "n_train": 200, "n_held_out": 4, "batch_size": 8},
-    "caption_models": {"seeds": 1, "n_train": 16, "n_held_out": 4, "steps": 2, "batch_size": 8},
-    "caption_rewards": {"seeds": 1, "n_train": 16, "n_held_out": 4, "steps": 2, "batch_size": 8},
+    "caption_models": {"seeds": 2, "n_train": 16, "n_held_out": 4, "steps": 2, "batch_size": 8},
+    "caption_rewards": {"seeds": 2, "n_train": 16, "n_held_out": 4, "steps": 2, "batch_size": 8},
     "class_visualization": {"n_steps": 2, "tries": 1},
     "fast_style": {"n_steps": 2, "size": 64, "style_size": 64, "width": 4, "n_blocks": 1},
     "faults": {"kills": 0, "quick": True},
@@ -38,11 +38,11 @@ FEW = {
     "gan": {"steps": 2, "n_samples": 100, "batch_size": 16},
     "saliency": {"n_samples": 2},
     "soak": {"minutes": 0.1, "every": 0.02},
-    "style_quality": {"size": 64, "n_steps": 2, "rounds": 1, "content_weights": (1.0,)},
+    "style_quality": {"size": 64, "n_steps": 2, "rounds": 1, "content_weights": (0.5, 1.0)},
     "style_sheet": {"size": 64, "n_steps": 2},
     "style_transfer": {"size": 64, "n_steps": 2},
-    "train_classifier": {"steps": 2, "batch_size": 8, "n_held_out": 64, "steps_per_dispatch": 1},
-    "train_encoder": {"steps": 2, "batch_size": 8, "n_held_out": 64},
+    "train_classifier": {"steps": 2, "batch_size": 8, "n_held_out": 100, "steps_per_dispatch": 1},
+    "train_encoder": {"steps": 2, "batch_size": 8, "n_held_out": 100},
     "visualize": {"n_steps": 2, "n": 2, "size": 64},
 }
 ELSEWHERE = {"studio": "test_studio.py", "tour": "test_tour.py", "faults": "test_faults.py", "soak": "test_soak.py"}
@@ -101,9 +101,9 @@ def run(name, words):
     """As the command, with few steps; files that another command exports are made by it first."""
     experiment = importlib.import_module(f"experiments.{name}")
     words = [found for word in words for found in (sorted(glob.glob(word)) or [word])]  # what a shell does
-    for word in words:
-        if word.endswith(".safetensors") and not Path(word).exists():
-            made_by(word, (name, tuple(words)))
+    for before, word in itertools.pairwise(words):
+        if word.endswith(".safetensors") and before != "--export" and not Path(word).exists():
+            made_by(word)
     settings, _ = parsed(experiment.Config, program=name, description="", words=words)
     few = dict(FEW.get(name, {}))
     if getattr(settings, "mesh", None):
@@ -117,14 +117,12 @@ def run(name, words):
     return experiment.main(dataclasses.replace(settings, **few))
 
 
-def made_by(file, asking):
-    """The command of the texts that writes a file; the COCO captioner is learnt from the small set."""
+def made_by(file):
+    """Runs the command of the texts that writes a file; the COCO captioner is learnt from the small set."""
     if file == "coco.safetensors":
-        return run("caption", ("--dataset", "coco_mini", "--export", file))
-    for name, words in runnable():
-        if (name, words) != asking and ("--export", file) in itertools.pairwise(words):
-            return run(name, words)
-    return None
+        run("caption", ("--dataset", "coco_mini", "--export", file))
+    else:
+        run(*next(one for one in runnable() if ("--export", file) in itertools.pairwise(one[1])))
 
 
 def make_film(path):
