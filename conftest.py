@@ -40,7 +40,7 @@ def _known_to_xla(flag: str) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """A run of the short tests, and what they start, is compiled the quick way; the longer ones as a user has it."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if "not slow" in config.option.markexpr and PLAINLY not in flags and _known_to_xla(PLAINLY):
+    if config.option.markexpr.startswith(("not slow", "commands")) and PLAINLY not in flags and _known_to_xla(PLAINLY):
         os.environ["XLA_FLAGS"] = f"{flags} --{PLAINLY}=false".strip()
 
 
