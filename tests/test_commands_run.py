@@ -111,7 +111,7 @@ def run(name, words):
     if getattr(settings, "mesh", None):
         few["mesh"] = "space=2" if "space" in settings.mesh else "data=2"  # the tests have two devices
     if name == "benchmark":
-        few["rows"] = settings.rows[-1:] or ("saliency",)
+        few["rows"] = settings.rows[-1:] or ("scenes rendered",)
     if name == "caption" and settings.n_samples:
         few["n_samples"] = 2
     if getattr(settings, "replicas", 1) > 2:
