@@ -93,6 +93,20 @@ def test_layer(name):
         assert_equal_gradients(gradient, finite_difference(loss, arguments[k]), 1e-7)
 
 
+@pytest.mark.parametrize(("cell_type", "n_gates"), [("rnn", 1), ("lstm", 4)])
+def test_a_sequence_of_one_step_is_that_step(cell_type, n_gates):
+    x, start, dout, params = draw(N, 1, D), draw(N, H), draw(N, 1, H, seed=7), recurrent(n_gates)
+    (hs,), cache = forward(cell_type, [x, start, *params])
+    memory = [np.zeros((N, H))] if cell_type == "lstm" else []
+    (h, *_), of_step = forward(f"{cell_type}_step", [x[:, 0], start, *memory, *params])
+    np.testing.assert_allclose(hs[:, 0], h)
+    dx, dstart, *dparams = backward(cell_type, [dout], cache)
+    dx_of_step, dprev, *others = backward(f"{cell_type}_step", [dout[:, 0], *memory], of_step)
+    found, expected = [dx[:, 0], dstart, *dparams], [dx_of_step, dprev, *others[len(memory) :]]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other)
+
+
 def test_temporal_softmax_loss():
     x = 3 * draw(N, T, V)
     loss, dx = numpy_reference.temporal_softmax_loss(x, WORDS, MASK)

@@ -75,5 +75,7 @@ def test_what_is_refused():
         self_cider([[["a"], ["b"]], [["a"]]], FREQUENCY)
     with pytest.raises(InputError, match="image 0 has a caption that is a string"):
         distinct_n([["a ring"]], 1)
+    with pytest.raises(InputError, match="image 0 has 0 captions: give it at least 1"):
+        distinct_n([[]], 1)
     with pytest.raises(InputError, match="n must be"):
         distinct_n([[["a"]]], 0)

@@ -96,6 +96,13 @@ def test_of_the_image_itself_it_is_the_noise():
     assert np.all(found * length > 0.1 * 20**0.5)
 
 
+def test_one_sample_is_the_first_of_many():
+    attribute = jax.tree_util.Partial(saliency_map, jax.tree_util.Partial(lambda images: linear(images) ** 2))
+    one, many = (max_sensitivity(attribute, IMAGES, LABELS, key=KEY, radius=0.1, n_samples=n) for n in (1, 20))
+    assert np.all(one > 0)
+    assert np.all(many >= one)
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(InputError, match=r"attributions must have the images' shape .*, got \(2, 6, 5, 1\)"):
         infidelity(linear, IMAGES, LABELS, IMAGES[..., :1], key=KEY)

@@ -11,6 +11,7 @@ from jaxvision.attribution.gradients import logit_gradient
 from jaxvision.backbones import lenet, logits_fn
 from jaxvision.errors import InputError
 from jaxvision.metrics.faithfulness import cascading_randomization, redraw
+from jaxvision.metrics.faithfulness.spearman import pearson
 
 KEY = jax.random.key(3)
 IMAGES = jax.random.normal(jax.random.key(0), (2, 6, 5, 2))
@@ -124,3 +125,9 @@ def test_a_flax_networks_layers_go_by_their_paths():
     assert found.maps.shape == (4, 2, 28, 28)
     assert found.correlations.max() < 0.9
     assert found.correlations[-1].max() < 0.5
+
+
+def test_a_correlation_of_huge_or_tiny_numbers_is_that_of_others():
+    for size in (1.0, 1e30, 1e-30):
+        values = size * jnp.array([[1.0, 2.0, 4.0]])
+        np.testing.assert_allclose(pearson(values, jnp.array([[2.0, 1.0, 0.0]])), [-0.98198], rtol=1e-4)
