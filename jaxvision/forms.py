@@ -118,4 +118,4 @@ def chunk_size(n: int, height: int, width: int, *, sparing: bool = False) -> int
         return n
     pixels = CHUNK_PIXELS_ONEDNN if _has_onednn() and not sparing else CHUNK_PIXELS
     most = max(1, pixels // (height * width))
-    return max(size for size in range(1, min(most, n) + 1) if n % size == 0)
+    return max((size for size in range(1, min(most, n) + 1) if n % size == 0), default=0)

@@ -88,7 +88,7 @@ def conv_pointwise(
     """
     n, h, w, c = x.shape
     y = x.reshape(-1, c) @ kernel[0, 0] + bias[None]  # (n*h*w, d)
-    return y.reshape(n, h, w, -1)
+    return y.reshape(n, h, w, kernel.shape[-1])
 
 
 def conv_patches(

@@ -58,7 +58,7 @@ class LeNet(Backbone):
         x = into(rules.affine(self.layers["conv2"], x), "conv2")  # (n, 8, 8, 50)
         x = into(rules.relu(relu, x), "relu2")
         x = into(rules.max_pool(max_pool, x), "pool2")  # (n, 4, 4, 50)
-        x = into(rules.affine(self.layers["fc1"], x.reshape(len(images), -1)), "fc1")  # (n, 500)
+        x = into(rules.affine(self.layers["fc1"], jax.lax.collapse(x, 1)), "fc1")  # (n, 500)
         x = into(rules.relu(relu, x), "relu3")
         return rules.affine(self.layers["fc2"], x), seen
 

@@ -78,7 +78,7 @@ class VGG(Backbone):
             x, found = self.block(functools.partial(self._stage, layers[begin:end], rules))(x, taps)
             seen |= found
         x = rules.affine(functools.partial(adaptive_average_pool, size=7), x)
-        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)  # PyTorch flattens channels first
+        x = jax.lax.collapse(x.transpose(0, 3, 1, 2), 1)  # PyTorch flattens channels first
         into = functools.partial(keep, seen, taps)
         for index, name in ((0, "6"), (3, "7")):
             x = into(rules.affine(self.layers[f"classifier.{index}"], x), f"classifier.{index}", f"fc{name}")

@@ -48,7 +48,8 @@ def gradient_norms(critic: Critic, images: Float[Array, "n *image"]) -> Float[Ar
         >>> gradient_norms(lambda images: 3 * images[:, 0] + 4 * images[:, 1], jnp.zeros((2, 2)))
         Array([5., 5.], dtype=float32)
     """
-    return jnp.sqrt(squared_gradient_norms(critic, images) + EPSILON)
+    squared = squared_gradient_norms(critic, images)
+    return jnp.sqrt(squared + max(EPSILON, float(jnp.finfo(squared.dtype).tiny)))  # float16 has no 1e-12
 
 
 def mixtures(real: Float[Array, "n *image"], fake: Float[Array, "n *image"], key: Keys) -> Float[Array, "n *image"]:

@@ -105,7 +105,7 @@ def spectral_normalize(model: Model, vectors: Vectors, *, n_steps: int = 1) -> t
     moved = []
     for index, vector in zip(kernels, vectors, strict=True):
         sigma, vector = spectral_norm(leaves[index], vector, n_steps=n_steps)
-        leaves[index] = leaves[index] / (sigma + TINY)
+        leaves[index] = leaves[index] / jnp.where(sigma > 0, sigma, jnp.ones_like(sigma))  # zeros stay zeros
         moved.append(vector)
     return jax.tree.unflatten(structure, leaves), tuple(moved)
 

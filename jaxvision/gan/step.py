@@ -9,6 +9,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key
 
+from jaxvision.errors import InputError
 from jaxvision.gan.normalization import draw_on_batch, with_statistics
 from jaxvision.gan.objectives import Objective
 from jaxvision.gan.spectral import Vectors, spectral_normalize, spectral_vectors
@@ -133,6 +134,9 @@ def alternating_step(
         for networks with classes, with two leading axes: `n_critic` and N. Metrics are of the last update:
         "critic_loss" and "generator_loss", "penalty" before its weight, the mean scores "real" and "fake".
 
+    Raises:
+        InputError: by the step, if the first axis of the batch is not `n_critic`.
+
     Example:
         >>> from jax.tree_util import Partial
         >>> optimizers = Optimizers(optax.sgd(0.5), optax.sgd(0.5))
@@ -181,6 +185,11 @@ def alternating_step(
         return state._replace(generator=with_statistics(generator, statistics), generator_optimizer=moved), loss
 
     def step_fn(state: GANState, batch: Batch) -> tuple[GANState, Metrics]:
+        if any(len(part) != n_critic for part in batch):
+            given = ", ".join(str(part.shape) for part in batch)
+            raise InputError(
+                f"the first axis of a batch is for the {n_critic} updates of the critic, one part for each, got {given}"
+            )
         key = jax.random.fold_in(state.key, state.step)
         metrics: Metrics = {}
         for index in range(n_critic):
@@ -210,4 +219,4 @@ def _averaged(averaged: Any, model: Any, step: Int[Array, ""], decay: float) -> 
     r"""$d_t \bar\theta + (1 - d_t)\, \theta$, $d_t$ small at first."""
     count = step.astype(jnp.float32)
     kept = jnp.minimum(decay, (1 + count) / (10 + count))
-    return jax.tree.map(lambda old, new: kept * old + (1 - kept) * new, averaged, model)
+    return jax.tree.map(lambda old, new: (kept * old + (1 - kept) * new).astype(new.dtype), averaged, model)

@@ -27,6 +27,7 @@ from jaxvision.pixels.normalize import (
     clip_normalized,
     denormalize,
     normalize,
+    require_floats,
 )
 from jaxvision.pixels.points import Score, points_per_pass, scores_at_points, sum_over_scores, target_probability
 from jaxvision.pixels.resize import resize
@@ -71,6 +72,7 @@ __all__ = [
     "optimize",
     "points_per_pass",
     "pytree_function",
+    "require_floats",
     "resize",
     "scores_at_points",
     "start",

@@ -33,7 +33,7 @@ def normalize(
         `(..., H, W, C)`, about zero mean and unit deviation per channel over ImageNet.
 
     Raises:
-        InputError: if there is not one mean and one deviation per channel.
+        InputError: if there is not one mean and one deviation per channel, or the images are bytes.
 
     Example:
         >>> normalize(jnp.full((1, 1, 1), 0.75), mean=[0.5], std=[0.25])
@@ -61,7 +61,7 @@ def denormalize(
         `(..., H, W, C)`.
 
     Raises:
-        InputError: if there is not one mean and one deviation per channel.
+        InputError: if there is not one mean and one deviation per channel, or the images are bytes.
 
     Example:
         >>> denormalize(jnp.ones((1, 1, 1)), mean=[0.5], std=[0.25])
@@ -89,7 +89,7 @@ def clip_normalized(
         `(..., H, W, C)`, normalised.
 
     Raises:
-        InputError: if there is not one mean and one deviation per channel.
+        InputError: if there is not one mean and one deviation per channel, or the images are bytes.
 
     Example:
         >>> clip_normalized(jnp.array([-9.0, 0.5, 9.0]).reshape(3, 1, 1), mean=[0.5], std=[0.25]).ravel()
@@ -123,8 +123,27 @@ class ClipNormalized:
         return clip_normalized(images, self.mean, self.std)
 
 
+def require_floats(images: Array) -> None:
+    """Refuses bytes with one sentence: their arithmetic wraps around.
+
+    Args:
+        images: any array.
+
+    Raises:
+        InputError: if its values are no floats.
+
+    Example:
+        >>> require_floats(jnp.zeros((4, 4, 3), "uint8"))
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: images must be floats, got uint8: divide bytes by 255
+    """
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(f"images must be floats, got {images.dtype}: divide bytes by 255")
+
+
 def _per_channel(values: Sequence[float], images: Array) -> Float[Array, "..."]:
     """One number per channel, with as many axes as the images."""
+    require_floats(images)
     if len(values) != images.shape[-1]:
         raise InputError(
             f"mean and std need one number per channel: got {len(values)} for images with {images.shape[-1]} channels"

@@ -5,6 +5,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.errors import InputError
+from jaxvision.pixels import require_floats
 
 # Luma and the two chroma axes of NTSC, rows for Y, I and Q.
 _YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
@@ -21,7 +22,7 @@ def keep_chroma(images: Float[ArrayLike, "n h w 3"], content: Float[ArrayLike, "
         `(N, H, W, 3)`, clipped to [0, 1].
 
     Raises:
-        InputError: if the sizes differ.
+        InputError: if the sizes differ, or one is bytes.
 
     Example:
         >>> red = jnp.array([0.5, 0.2, 0.2]).reshape(1, 1, 1, 3)
@@ -33,6 +34,8 @@ def keep_chroma(images: Float[ArrayLike, "n h w 3"], content: Float[ArrayLike, "
         section 3.2, "luminance-only transfer". Departure: luminance is exchanged after the transfer.
     """
     images, content = jnp.asarray(images), jnp.asarray(content)
+    require_floats(images)
+    require_floats(content)
     if images.shape != content.shape:
         raise InputError(f"images and content must have one shape, got {images.shape} and {content.shape}")
     to_yiq = jnp.array(_YIQ, images.dtype)
@@ -56,6 +59,9 @@ def match_color(style: Float[ArrayLike, "m h w 3"], content: Float[ArrayLike, "n
     Returns:
         `(N, H, W, 3)`, not clipped.
 
+    Raises:
+        InputError: if one is bytes.
+
     Example:
         >>> style = jnp.stack(jnp.meshgrid(*[jnp.arange(2.0)] * 3), axis=-1).reshape(1, 2, 4, 3)
         >>> matched = match_color(style, 0.5 * style + 0.1)
@@ -67,6 +73,8 @@ def match_color(style: Float[ArrayLike, "m h w 3"], content: Float[ArrayLike, "n
         section 3.1, "image analogies" form of A.
     """
     style, content = jnp.asarray(style), jnp.asarray(content)
+    require_floats(style)
+    require_floats(content)
     mean, covariance = _colours(style)
     wanted_mean, wanted_covariance = _colours(content)
     matrix = _power(wanted_covariance, 0.5) @ _power(covariance, -0.5)  # (N, 3, 3)

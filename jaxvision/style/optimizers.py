@@ -50,13 +50,13 @@ def averaged(optimizer: optax.GradientTransformation, decay: float) -> optax.Gra
     """
 
     def init(params: Any) -> AveragedState:
-        return AveragedState(optimizer.init(params), jax.tree.map(jnp.zeros_like, params), jnp.zeros(()))
+        return AveragedState(optimizer.init(params), jax.tree.map(_zeros, params), jnp.zeros(()))
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, AveragedState]:
         updates, inner = optimizer.update(updates, state.inner, params)
         assert params is not None, "an average needs the parameters: update(updates, state, params)"
         moved = optax.apply_updates(params, updates)
-        total = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.total, moved)
+        total = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new.astype(old.dtype), state.total, moved)
         return updates, AveragedState(inner, total, decay * state.weight + (1 - decay))
 
     return optax.GradientTransformation(init, update)
@@ -77,7 +77,13 @@ def average(state: PixelState) -> Float[Array, "n h w c"]:
     if not isinstance(kept, AveragedState):
         return state.images
     weight = kept.weight[:, None, None, None]
-    return jnp.where(weight > 0, kept.total / jnp.where(weight > 0, weight, 1.0), state.images)
+    averaged = (kept.total / jnp.where(weight > 0, weight, 1.0)).astype(state.images.dtype)
+    return jnp.where(weight > 0, averaged, state.images)
+
+
+def _zeros(images: Array) -> Array:
+    """To add up in: half precision would keep a hundredth of a pixel wrongly."""
+    return jnp.zeros(images.shape, jnp.promote_types(images.dtype, jnp.float32))
 
 
 @functools.cache

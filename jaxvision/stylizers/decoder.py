@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
@@ -18,6 +19,7 @@ from jaxvision.style import adaptive_instance_norm
 from jaxvision.stylizers.layers import bounded_image, double, reflect_conv, reflect_pad, require_side
 
 MARGIN = 16  # pixels an image is mirrored outwards before it is encoded: encoders cut or blacken the border
+STRIDE = 16  # the padded sides are multiples of it: what an encoder leaves over at the end would displace the drawing
 MIN_SIDE = MARGIN + 1
 NARROWEST = 16  # channels a decoder keeps to the end
 PROBE = 256  # pixels, the side that an encoder's reduction is measured at
@@ -103,6 +105,8 @@ def adain_decoder(
 def encode(features_fn: FeaturesFn, images: Float[Array, "n h w 3"]) -> Mapping[str, Array]:
     """Features of images whose border is mirrored outwards first, so that the border is drawn as well as the middle.
 
+    By 16 pixels, and at the bottom and the right by up to 15 more: an image is drawn in its place whatever its size.
+
     Args:
         features_fn: the encoder.
         images: `(N, H, W, 3)`, at least 17 x 17.
@@ -115,17 +119,23 @@ def encode(features_fn: FeaturesFn, images: Float[Array, "n h w 3"]) -> Mapping[
 
     Example:
         >>> from jax import numpy as jnp
-        >>> encode(lambda images: {"pixels": images}, jnp.ones((1, 20, 24, 3)))["pixels"].shape  # 16 on each side
-        (1, 52, 56, 3)
+        >>> encode(lambda images: {"pixels": images}, jnp.ones((1, 20, 24, 3)))["pixels"].shape  # 52 x 56 and some more
+        (1, 64, 64, 3)
     """
     require_side(images, MIN_SIDE, "arbitrary style")
-    return features_fn(reflect_pad(images, MARGIN))
+    padded = reflect_pad(images, MARGIN)
+    more = [(0, _padded(side) - full) for side, full in zip(images.shape[1:3], padded.shape[1:3], strict=True)]
+    return features_fn(jnp.pad(padded, ((0, 0), *more, (0, 0)), mode="reflect"))
+
+
+def _padded(side: int) -> int:
+    return -(-(side + 2 * MARGIN) // STRIDE) * STRIDE
 
 
 def decode(
     decoder: AdaINDecoder, features: Float[Array, "n h2 w2 c"], size: tuple[int, int]
 ) -> Float[Array, "n h w 3"]:
-    """The middle of what the decoder draws, at the size of the image that was encoded.
+    """Of what the decoder draws the part where the image was that was encoded.
 
     Example:
         >>> from jax import numpy as jnp
@@ -135,7 +145,7 @@ def decode(
         (1, 20, 24, 3)
     """
     drawn = decoder(features)
-    top, left = ((full - side) // 2 for full, side in zip(drawn.shape[1:3], size, strict=True))
+    top, left = (MARGIN + (full - _padded(side)) // 2 for full, side in zip(drawn.shape[1:3], size, strict=True))
     return drawn[:, top : top + size[0], left : left + size[1]]
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from jaxvision.pixels import gaussian_blur
+from jaxvision.pixels import gaussian_blur, require_floats
 from jaxvision.signatures import ImagesFn
 
 SPREAD = 2.0  # pixels, deviation of the blur that tells a change from grain
@@ -105,11 +105,15 @@ def flicker(frames: Float[ArrayLike, "t h w 3"], still: Bool[ArrayLike, "t h w"]
     Returns:
         A number in the units of the frames; 0 where no pixel is still.
 
+    Raises:
+        InputError: if the frames are bytes.
+
     Example:
         >>> flicker(jnp.stack([jnp.zeros((4, 4, 3)), jnp.ones((4, 4, 3))])).item()
         1.0
     """
     frames = jnp.asarray(frames)
+    require_floats(frames)
     change = jnp.mean(jnp.abs(frames[1:] - frames[:-1]), axis=-1)  # (t - 1, h, w)
     where = jnp.ones_like(change) if still is None else jnp.asarray(still)[1:].astype(change.dtype)
     return jnp.sum(where * change) / jnp.maximum(jnp.sum(where), 1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jax.tree_util import Partial
 from jaxtyping import Array
 
@@ -13,9 +14,10 @@ from jaxvision.training.loop import Metrics
 LossFn = Callable[[Any, Batch, Array], tuple[Array, Metrics]]
 """A loss for `gradient_step`: `(model, batch, key) -> (loss, metrics)`."""
 
-
 Attack = Callable[..., AttackResult]
 """`(logits_fn, images, labels, *, key) -> result`, such as `functools.partial(pgd, eps=0.3)`."""
+
+OF_THE_LOSS = 2**32 - 1  # folded into the key; an attack folds in the numbers of images, which begin at 0
 
 
 def adversarial_loss(loss_fn: LossFn, attack: Attack) -> LossFn:
@@ -61,7 +63,7 @@ def adversarial_loss(loss_fn: LossFn, attack: Attack) -> LossFn:
     def attacked_loss(model: Any, batch: Batch, key: Array) -> tuple[Array, Metrics]:
         images, labels = batch
         attacked = attack(Partial(_logits, model), images, labels, key=key).images
-        return loss_fn(model, (attacked, labels), key)
+        return loss_fn(model, (attacked, labels), jax.random.fold_in(key, OF_THE_LOSS))
 
     return attacked_loss
 

@@ -45,7 +45,7 @@ class Latest(NamedTuple):
 
 
 def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = None, keep: int = 3) -> Path:
-    """Writes the state as a new checkpoint in `directory`, and removes older ones but the newest `keep` and the best.
+    """Writes the state as a new checkpoint in `directory`, and of those before it keeps the newest and the best.
 
     Everything is written into a hidden folder beside, flushed to the disk and renamed as the last act: whenever the
     process dies, what has the name of a checkpoint is one. One process at a time may write to a directory; processes
@@ -55,7 +55,8 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
         directory: the folder of checkpoints, made as needed.
         state: a pytree of arrays; typed keys are allowed.
         step: the number in its name; None takes `state.step`.
-        keep: how many of the newest to keep, at least 1; the one that `keep_best` ranked highest stays beyond them.
+        keep: how many to keep, at least 1: this one and the newest of lower steps; the one that `keep_best` ranked
+            highest stays beyond them, and so do those of higher steps.
 
     Returns:
         The new checkpoint's folder.
@@ -90,9 +91,10 @@ def save(directory: str | os.PathLike[str], state: Any, *, step: int | None = No
             shutil.rmtree(beside, ignore_errors=True)
     path = next(path for path in found(directory) if _order(path)[0] == step)
     if is_first():
-        kept = [other for other in found(directory) if other == path or _order(other)[0] != step][:keep]
+        older = [other for other in found(directory) if _order(other) < _order(path)]
+        kept = [other for other in older if _order(other)[0] != step][: keep - 1]
         highest = best(directory)
-        for other in found(directory):
+        for other in older:
             if other not in kept and (highest is None or other != highest.path):
                 shutil.rmtree(other, ignore_errors=True)
     return path

@@ -1,5 +1,6 @@
 """The leaves of a state as a checkpoint has them: by name, typed keys as their words."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from jaxvision.errors import InputError
 def named(tree: Any) -> dict[str, Any]:
     """The leaves of a pytree by their paths."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/") or "state": leaf for path, leaf in leaves}
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") or "state" for path, _ in leaves]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"two leaves of the state have the name {twice[0]}: rename one, without a slash in it")
+    return {name: leaf for name, (_, leaf) in zip(names, leaves, strict=True)}
 
 
 def is_key(leaf: Any) -> bool:

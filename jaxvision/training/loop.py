@@ -164,8 +164,11 @@ def fit(
                 raise ValueError(
                     f"step_fn must add one to state.step: {count} steps took it from {done} to {state.step}"
                 )
-            _require_finite(metrics, done, run)
-            report(done, count, metrics)
+            sound = _n_finite(metrics, count)
+            if sound > 0:
+                report(done, sound, {name: values[:sound] for name, values in metrics.items()})
+            if sound < count:
+                raise _diverged({name: values[sound] for name, values in metrics.items()}, done + sound + 1, run)
             done += count
             stop = stopping()
             if run is not None and (done == next_checkpoint or stop is not None):
@@ -233,17 +236,15 @@ def callable_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
     return Partial(function) if jax.tree.leaves(function) == [function] else function
 
 
-def _require_finite(metrics: Mapping[str, np.ndarray], done: int, run: Run | None) -> None:
-    bad = {
-        name: int(np.argmin(np.isfinite(values))) for name, values in metrics.items() if not np.isfinite(values).all()
-    }
-    if not bad:
-        return
-    name = min(bad, key=bad.__getitem__)  # the first to go wrong; of several in one step, the first reported
+def _n_finite(metrics: Mapping[str, np.ndarray], count: int) -> int:
+    """How many of the steps come before the first whose metrics are not all numbers."""
+    return min((int(np.argmin(np.append(np.isfinite(x), False))) for x in metrics.values()), default=count)
+
+
+def _diverged(metrics: Mapping[str, Any], step: int, run: Run | None) -> FloatingPointError:
+    name = next(name for name, value in metrics.items() if not np.isfinite(value))
     kept = "no checkpoint was kept" if run is None else run.kept()
-    raise FloatingPointError(
-        f"{name} became {metrics[name][bad[name]]} at step {done + bad[name] + 1}: {kept}; {_MEND}"
-    )
+    return FloatingPointError(f"{name} became {metrics[name]} at step {step}: {kept}; {_MEND}")
 
 
 def _require_numbers(state: Any, done: int, run: Run) -> None:

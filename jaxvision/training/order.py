@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key, UInt32
 
+from jaxvision.errors import InputError
+
 _ROUNDS = 6
 
 
@@ -27,6 +29,9 @@ def shuffled(
     Returns:
         `(batch_size,)` int32 in `[0, n_examples)`.
 
+    Raises:
+        InputError: if there are no examples.
+
     Example:
         >>> batches = [shuffled(jax.random.key(0), jnp.int32(t), batch_size=4, n_examples=12) for t in range(3)]
         >>> sorted(jnp.concatenate(batches).tolist())
@@ -37,6 +42,8 @@ def shuffled(
         https://web.cs.ucdavis.edu/~rogaway/papers/subset.pdf, section 4 (the generalised Feistel method) and 3
         (cycle walking). Departure: the round function is an integer hash, fit for shuffling and for no secrets.
     """
+    if n_examples < 1:
+        raise InputError(f"expected n_examples of at least 1, got {n_examples}: there is nothing to shuffle")
     position = step * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
     epoch = position // n_examples
     keys = jax.vmap(lambda e: jax.random.bits(jax.random.fold_in(key, e), (_ROUNDS,)))(epoch)

@@ -27,7 +27,8 @@ class Best(NamedTuple):
 def keep_best(checkpoint: str | os.PathLike[str], score: float) -> bool:
     """Keeps a checkpoint, however many follow, while no other has a higher score.
 
-    Of two with one score the earlier stays; a score that is no finite number ranks nothing.
+    Of two with one score the earlier stays; a score that is no finite number ranks nothing. A second checkpoint of the
+    best one's step takes its place whatever its score: the step was done again.
 
     Args:
         checkpoint: a folder that `save` made.
@@ -37,7 +38,7 @@ def keep_best(checkpoint: str | os.PathLike[str], score: float) -> bool:
         Whether it is now the best.
 
     Raises:
-        InputError: `best.json` beside it holds something else or cannot be written.
+        InputError: there is no such folder, or `best.json` beside it holds something else or cannot be written.
 
     Example:
         >>> import tempfile
@@ -49,12 +50,21 @@ def keep_best(checkpoint: str | os.PathLike[str], score: float) -> bool:
         'step-00000200'
     """
     checkpoint = Path(checkpoint)
+    if not checkpoint.is_dir():
+        raise InputError(f"{checkpoint} is not there to be kept: give a checkpoint that save made")
     before = best(checkpoint.parent)
-    if not math.isfinite(score) or (before is not None and before.score >= score):
+    if not math.isfinite(score):
+        return False
+    if before is not None and before.score >= score and _step(before.path) != _step(checkpoint):
         return False
     with atomic_write(checkpoint.parent / BEST, text=True) as stream:
         stream.write(json.dumps({"checkpoint": checkpoint.name, "score": score}) + "\n")
     return True
+
+
+def _step(checkpoint: Path) -> str:
+    """Of `step-00000300` and of `step-00000300-1` the same."""
+    return "-".join(checkpoint.name.split("-")[:2])
 
 
 def best(directory: str | os.PathLike[str]) -> Best | None:

@@ -255,7 +255,7 @@ class Run:
 
 def _row(line: bytes, named: str) -> dict[str, int | float]:
     mend = 'expected {"step": 1, "loss": 0.5} or the like; take the line out'
-    row = parse_json(line, named, mend, finite=False)  # a loss that is no number is logged before it stops the run
+    row = parse_json(line, named, mend, finite=False)  # numbers of this file come from anywhere
     numbers = isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values())
     if not numbers or not isinstance(row.get("step"), int):
         raise InputError(f"{named} is no step with its metrics: {mend}")

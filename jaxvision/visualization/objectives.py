@@ -146,7 +146,10 @@ def _neuron(
     layer: str, position: tuple[int, int] | None, channels: Int[Array, " m"], activations: Mapping[str, Array]
 ) -> Float[Array, " n"]:
     features = of_layer(activations, layer)
-    i, j = (features.shape[1] // 2, features.shape[2] // 2) if position is None else position
+    height, width = features.shape[1:3]
+    i, j = (height // 2, width // 2) if position is None else position
+    if not (-height <= i < height and -width <= j < width):
+        raise InputError(f'there is no neuron at {position}: the activations of "{layer}" are {height} x {width}')
     return _pick(features[:, i, j], channels)
 
 
@@ -199,7 +202,7 @@ def _energy(layer: str, activations: Mapping[str, Array]) -> Float[Array, " n"]:
     return jnp.mean(of_layer(activations, layer) ** 2, axis=(1, 2, 3)) / 2
 
 
-def likeness(layer: str, features: Float[ArrayLike, "n h w c"], *, power: float = 1.0) -> Objective:
+def likeness(layer: str, features: Float[ArrayLike, "m h w c"], *, power: float = 1.0) -> Objective:
     r"""How far activations go the way of given ones: a caricature of them when it is made large.
 
     $$ \frac{\langle F, P \rangle}{hw} \; \max\Bigl(\frac{\langle F, P \rangle}{\lVert F \rVert \, \lVert P \rVert},
@@ -207,8 +210,8 @@ def likeness(layer: str, features: Float[ArrayLike, "n h w c"], *, power: float 
 
     Args:
         layer: the activations' name.
-        features: $P$, `(N, h, w, C)`, one for each image; where the activations have another size, both are compared by
-            their means over all places.
+        features: $P$, `(N, h, w, C)`, one for each image, or `(1, h, w, C)` for all; where the activations have another
+            size, both are compared by their means over all places.
         power: $p$; 0 for the product alone, larger to stay with the given ones instead of other strong ones.
 
     Returns:
@@ -228,10 +231,15 @@ def likeness(layer: str, features: Float[ArrayLike, "n h w c"], *, power: float 
 
 
 def _likeness(
-    layer: str, power: float, features: Float[Array, "n h w c"], activations: Mapping[str, Array]
+    layer: str, power: float, features: Float[Array, "m h w c"], activations: Mapping[str, Array]
 ) -> Float[Array, " n"]:
     given, now = features, of_layer(activations, layer)
-    if given.shape != now.shape:
+    if given.shape[3] != now.shape[3] or given.shape[0] not in (1, now.shape[0]):
+        raise InputError(
+            f'"{layer}" gives {now.shape[3]} channels of {now.shape[0]} images, and the features to be like have shape '
+            f"{given.shape}: give as many channels, and one example for all images or one for each"
+        )
+    if given.shape[1:3] != now.shape[1:3]:
         given, now = (jnp.mean(x, axis=(1, 2), keepdims=True) for x in (given, now))
     product = jnp.sum(given * now, axis=(1, 2, 3))
     cosine = jnp.sum(unit(given) * unit(now), axis=(1, 2, 3))

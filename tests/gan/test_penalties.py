@@ -145,3 +145,18 @@ def test_spectral_normalisation_keeps_its_state_between_calls():
 def test_clipped_weights_are_bounded():
     found = gan.clip_weights({"w": jnp.array([-3.0, 0.05, 3.0])}, 0.1)
     np.testing.assert_allclose(found["w"], [-0.1, 0.05, 0.1])
+
+
+def test_a_kernel_of_zeros_has_the_gradient_of_an_ordinary_one():
+    model = {"kernel": jnp.zeros((3, 2))}
+    vectors = gan.spectral_vectors(model, KEY)
+    total = lambda model: jnp.sum(gan.spectral_normalize(model, vectors)[0]["kernel"])  # noqa: E731
+    assert total(model) == 0
+    np.testing.assert_array_equal(jax.grad(total)(model)["kernel"], np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_has_a_derivative_at_a_gradient_of_zero(dtype):
+    real, fake = REAL.astype(dtype), FAKE.astype(dtype)
+    penalty = lambda weights: jnp.sum(gan.gradient_penalty(functools.partial(linear, weights), real, fake, KEY))  # noqa: E731
+    assert np.isfinite(np.float32(jax.grad(penalty)(jnp.zeros(REAL.shape[1:], dtype)))).all()

@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 
 from jaxvision import gan
 from jaxvision.backbones.layers import Linear
+from jaxvision.errors import InputError
 from jaxvision.training import fit
 
 N, SGD = 8, gan.Optimizers(optax.sgd(0.1), optax.sgd(0.2))
@@ -173,3 +174,21 @@ def test_wgan_gp_stays_finite_and_finds_the_mean():
     state = fit(gan.replicated_step(step_fn), gan.replicas(states), every_replicas, n_steps=1000)
     means = np.asarray(state.states.averaged.args[0]["b"])[1:]
     np.testing.assert_allclose(means, 2, atol=0.5)
+
+
+@pytest.mark.parametrize("n_given", [1, 3])
+def test_a_batch_with_too_few_or_too_many_parts_is_refused(n_given):
+    step_fn = gan.alternating_step(gan.WASSERSTEIN, SGD, LATENTS, n_critic=2)
+    with pytest.raises(InputError, match=rf"for the 2 updates of the critic, .* got \({n_given}, 8, 3\)"):
+        step_fn(begin(), batches(0, n_given))
+
+
+def test_half_precision_stays_and_trains():
+    halves = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), pair(0))
+    state = gan.start_gan(*halves, SGD, key=jax.random.key(0))
+    latents = functools.partial(gan.normal_latents, dim=2)
+    step_fn = gan.alternating_step(gan.WASSERSTEIN, SGD, lambda key, n: latents(key, n).astype(jnp.bfloat16))
+    with jax.numpy_dtype_promotion("standard"):
+        found = fit(step_fn, state, lambda t: (batches(t)[0].astype(jnp.bfloat16),), n_steps=4, steps_per_dispatch=2)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found.averaged)} == {jnp.dtype(jnp.bfloat16)}
+    assert float(jnp.abs(found.averaged.args[0]["b"]).max()) > 0

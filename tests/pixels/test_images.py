@@ -1,5 +1,7 @@
 """Image operations against SciPy, Pillow and closed forms."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -168,3 +170,9 @@ def test_grid_is_nearly_square_by_default():
 def test_empty_grid_is_refused():
     with pytest.raises(InputError, match="at least one image"):
         grid(IMAGES[:0])
+
+
+@pytest.mark.parametrize("function", [normalize, denormalize, clip_normalized])
+def test_bytes_are_refused(function):
+    with pytest.raises(InputError, match="images must be floats, got uint8: divide bytes by 255"):
+        inspect.unwrap(function)(np.full((1, 2, 2, 3), 128, np.uint8))  # past the tests' own check of types

@@ -170,3 +170,13 @@ def test_average_is_the_weighted_mean_of_iterates():
 def test_what_does_not_fit_is_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         run(**settings)
+
+
+def test_half_precision_averages_without_bias():
+    content, pixels = jnp.ones((1, 4, 4, 3), jnp.bfloat16), {"pixels": 1.0}
+    with jax.numpy_dtype_promotion("standard"):
+        found = style.transfer(
+            lambda x: {"pixels": x}, content, [], content_layers=pixels, style_layers={}, n_steps=200
+        )
+    assert found.images.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(np.float32(found.images), 1.0)

@@ -9,7 +9,7 @@ from jaxvision import weights
 from jaxvision.backbones import features_fn, load_state_dict, squeezenet1_1, state_dict
 from jaxvision.errors import InputError
 from jaxvision.pixels import denormalize
-from jaxvision.stylizers import adain_decoder, adain_stylize, transformer_net
+from jaxvision.stylizers import AdaINDecoder, adain_decoder, adain_stylize, decode, encode, transformer_net
 
 
 def random(build):
@@ -94,6 +94,24 @@ def test_any_size_and_any_style():
     unstyled = run(decoder, content, 3 * style, jnp.array([0.0, 0.0]))
     np.testing.assert_allclose(found[1], unstyled[1], atol=1e-5)  # alpha 0: whatever the style
     assert np.abs(np.asarray(found[0] - unstyled[0])).max() > 1e-3
+
+
+class Nearest(AdaINDecoder):
+    """Draws each feature as a square of its colour: what it draws is where the features are."""
+
+    def __init__(self):
+        self.doublings = 2
+
+    def __call__(self, features):
+        return features[..., :3].repeat(4, axis=1).repeat(4, axis=2)
+
+
+def test_whatever_the_size_an_image_is_drawn_in_its_place():
+    rows = jnp.broadcast_to(jnp.arange(40.0)[:, None, None], (40, 52, 3))[None]
+    for side in (33, 34, 35, 36, 40):
+        encoded = encode(encoder, rows[:, :side])["quarter"]
+        drawn = decode(Nearest(), encoded, (side, 52))
+        np.testing.assert_allclose((drawn - rows[:, :side])[0, 4:24].mean(), -1.0, atol=1e-5)  # what was cut above
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import optax
 from jax.tree_util import Partial
 
 from jaxvision.adversarial import L2, apgd, pgd
+from jaxvision.pixels import example_keys
 from jaxvision.training import adversarial_loss, classification_loss, fit, gradient_step, start
 
 EPS = 0.2
@@ -75,3 +76,20 @@ def test_training_learns_what_an_attack_cannot_turn_over():
     assert usual[0] > 0.99
     assert usual[1] < 0.2
     assert min(fast[1], madry[1]) > 0.8
+
+
+def test_the_loss_draws_other_numbers_than_the_attack():
+    keys = []
+
+    def attack(logits_fn, images, labels, *, key):
+        keys.append(key)
+        return MADRY(logits_fn, images, labels, key=key)
+
+    def loss_fn(model, batch, key):
+        keys.append(key)
+        return classification_loss(model, batch, key)
+
+    model = Partial(linear, jax.random.normal(jax.random.key(1), (1, 2, 1, 2)))
+    adversarial_loss(loss_fn, attack)(model, features(0), jax.random.key(5))
+    attacks, losses = ([tuple(np.asarray(jax.random.key_data(k))) for k in example_keys(key, 40)] for key in keys)
+    assert len({*attacks, *losses}) == 80

@@ -149,6 +149,25 @@ def test_keeps_the_newest_few(tmp_path):
         checkpoints.save(tmp_path, state(), keep=0)
 
 
+def test_what_was_just_saved_stays_and_so_does_what_is_newer(tmp_path):
+    for step in (100, 200, 300, 400):
+        checkpoints.save(tmp_path, {"w": jnp.ones(2)}, step=step, keep=4)
+    for step in (200, 300, 400):
+        flip(tmp_path / f"step-{step:08d}" / "tree.json", 20)
+    assert checkpoints.latest(tmp_path).path.name == "step-00000100"
+    for step in (150, 160, 170, 180):
+        path = checkpoints.save(tmp_path, {"w": jnp.ones(2)}, step=step)
+        assert checkpoints.latest(tmp_path).path == path
+    assert [path.name[-3:] for path in checkpoints.found(tmp_path)] == ["400", "300", "200", "180", "170", "160"]
+    checkpoints.save(tmp_path, {"w": jnp.ones(2)}, step=200)
+    assert [path.name[8:] for path in checkpoints.found(tmp_path)] == ["00400", "00300", "00200-1", "00180", "00170"]
+
+
+def test_two_leaves_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="two leaves of the state have the name a/b"):
+        checkpoints.save(tmp_path, {"a/b": jnp.ones(3), "a": {"b": jnp.zeros(2)}}, step=1)
+
+
 def test_saving_a_step_again_replaces_it(tmp_path, bits):
     for seed in range(3):
         path = checkpoints.save(tmp_path, state(seed), step=7)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxvision.errors import InputError
 from jaxvision.training import shuffled
 
 
@@ -32,3 +33,8 @@ def test_places_are_uniform():
     order = stream(8, 8, 400, seed=3)
     np.add.at(counts, (np.tile(np.arange(8), 400), order), 1)
     assert np.sum((counts - 50) ** 2 / 50) < 85  # the 0.1 % point
+
+
+def test_nothing_cannot_be_shuffled():
+    with pytest.raises(InputError, match="at least 1, got 0"):
+        shuffled(jax.random.key(0), jnp.int32(0), batch_size=4, n_examples=0)

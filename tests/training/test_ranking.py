@@ -41,6 +41,18 @@ def test_nothing_was_ranked_or_it_is_gone(tmp_path):
     assert checkpoints.keep_best(save(tmp_path, 2), 1.0)
 
 
+def test_the_best_step_done_again_is_the_best(tmp_path):
+    for step, score in [(1, 0.2), (2, 0.9), (3, 0.4)]:
+        checkpoints.keep_best(save(tmp_path, step), score)
+    again = save(tmp_path, 2)
+    assert again.name == "step-00000002-1"
+    assert checkpoints.keep_best(again, 0.9)
+    assert checkpoints.best(tmp_path).path == again
+    assert not checkpoints.keep_best(save(tmp_path, 4), 0.9)
+    with pytest.raises(InputError, match="step-00000009 is not there to be kept"):
+        checkpoints.keep_best(tmp_path / "step-00000009", 2.0)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", '{"checkpoint": "step-1"}', '{"checkpoint": "../x", "score": 1}', '{"checkpoint": 3, "score": 1}'],

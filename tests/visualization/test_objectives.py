@@ -47,6 +47,11 @@ def test_one_number_each_by_hand():
     np.testing.assert_allclose(log_probability(CHANNELS, temperature=5.0)(jnp.asarray(logits)), expected, rtol=1e-5)
 
 
+def test_one_example_serves_all_images():
+    one = likeness("conv", FEATURES[:1])(ACTIVATIONS)
+    np.testing.assert_allclose(one, likeness("conv", FEATURES[:1].repeat(4, axis=0))(ACTIVATIONS), rtol=1e-5)
+
+
 def test_sums_and_multiples():
     total = add(scale(channel("conv", CHANNELS), 2.0), scale(energy("conv"), -0.5), energy("conv"))
     expected = 2 * channel("conv", CHANNELS)(ACTIVATIONS) + 0.5 * energy("conv")(ACTIVATIONS)
@@ -133,3 +138,8 @@ def test_bad_input_is_one_sentence():
         channel("conv", [1, 2])(ACTIVATIONS)
     with pytest.raises(InputError, match=r"n_group must be 2 or more and a divisor .* images, got 3 for 4"):
         diversity("conv", 3)(ACTIVATIONS)
+    with pytest.raises(InputError, match=r'no neuron at \(3, 0\): the activations of "conv" are 3 x 5'):
+        neuron("conv", CHANNELS, (3, 0))(ACTIVATIONS)
+    for wrong in (FEATURES[:3], FEATURES[..., :5]):
+        with pytest.raises(InputError, match="6 channels of 4 images"):
+            likeness("conv", wrong)(ACTIVATIONS)
