@@ -127,7 +127,8 @@ def main(config: Config) -> Result:
         written = [_written(e, config.norm, target) for e in eps]
         accuracies = {row.attack: row.accuracies for row in rows}
         caption = f"{network.name}; {len(wrong)} {target.truth}; budgets in {config.norm}"
-        lines = report.lines_of(written, accuracies, {row.attack: row.median_size for row in rows})
+        sizes = {row.attack: _size(row.median_size, config.norm, target) for row in rows}
+        lines = report.lines_of(written, accuracies, sizes)
         write_table(run.path / "attack.md", lines, caption)
         print_table(lines, caption)
         pictures = (
@@ -189,7 +190,14 @@ def _answers(logits_fn: LogitsFn, images: Float[Array, "n h w c"]) -> Float[np.n
 
 def _written(eps: float, norm: NormName, target: Subject) -> str:
     """A budget as its readers write it: of 8-bit colours in grey levels."""
-    return f"{255 * eps:g}/255" if norm == "linf" and target.images.shape[-1] == 3 else f"{eps:g}"
+    return f"{255 * eps:.4g}/255" if norm == "linf" and target.images.shape[-1] == 3 else f"{eps:.4g}"
+
+
+def _size(median: float | None, norm: NormName, target: Subject) -> str:
+    """The same of a median, where an attack looks for the least change."""
+    if median is None:
+        return ""
+    return _written(median, norm, target) if np.isfinite(median) else "none for half"
 
 
 def _sheet(

@@ -71,17 +71,16 @@ def sheet(
 
 
 def lines_of(
-    eps: Sequence[str], accuracies: Mapping[str, Sequence[float]], median_sizes: Mapping[str, float | None]
+    eps: Sequence[str], accuracies: Mapping[str, Sequence[float]], median_sizes: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """The table: the names of the columns, then a line for each attack.
 
     Example:
-        >>> lines_of(["0.1"], {"pgd": (0.9, 0.25)}, {"pgd": None})
+        >>> lines_of(["0.1"], {"pgd": (0.9, 0.25)}, {"pgd": ""})
         [('attack', 'none', '0.1'), ('pgd', '90.0 %', '25.0 %')]
     """
-    sizes = {name: "" if size is None else f"{size:.3g}" for name, size in median_sizes.items()}
-    wide = any(sizes.values())  # the column is there where an attack looks for the least change
+    wide = any(median_sizes.values())  # the column is there where an attack looks for the least change
     lines: list[tuple[str, ...]] = [("attack", "none", *eps, *["median size"] * wide)]
     for name, values in accuracies.items():
-        lines.append((name, *(f"{100 * v:.1f} %" for v in values), *[sizes[name]] * wide))
+        lines.append((name, *(f"{100 * v:.1f} %" for v in values), *[median_sizes[name]] * wide))
     return lines

@@ -20,7 +20,7 @@ class Estimate:
 
     mean: float
     margin: float
-    """half a 95 % interval, 1.96 standard errors"""
+    """half a 95 % interval, 1.96 standard errors; NaN of one image, null in JSON"""
 
     @classmethod
     def of(cls, values: Float[np.ndarray, " n"]) -> "Estimate":

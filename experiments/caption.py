@@ -24,10 +24,10 @@ import numpy as np
 
 from experiments import caption_data, caption_explained, caption_figures, caption_training, figures, runs
 from experiments.caption_data import Data
-from experiments.caption_decoding import check_decoding, decoded, word_ids
+from experiments.caption_decoding import decoded, word_ids
 from experiments.caption_pointing import Pointing, pointing_game
 from experiments.caption_scores import Scores, scored
-from experiments.caption_settings import Config, resolved
+from experiments.caption_settings import Config, check_captioning, resolved
 from experiments.captioner_files import TrainedCaptioner, load_captioner, rounded, save_captioner
 from experiments.command import command
 from experiments.encoders import encode, load_encoder
@@ -119,11 +119,7 @@ def main(config: Config) -> Result:
 
 def caption_pictures(config: Config) -> Result:
     """Says what files or held-out scenes show, with a trained captioner."""
-    check_decoding(config)
-    if config.resume or config.export or config.overfit:
-        raise InputError("--caption and --n-samples train nothing: leave --resume, --export and --overfit out")
-    if config.n_samples < 0 or (config.caption and config.n_samples):
-        raise InputError("give --caption with files, or --n-samples with a number above 0 for scenes, one of the two")
+    check_captioning(config)
     captioner = load_captioner(config.captioner)
     word_ids(config.require, captioner.vocabulary)  # refuses words before a run begins
     if captioner.encoder.features_fn is None:

@@ -164,6 +164,24 @@ class Config(Looking, Decoding, Training, Network, Data):  # the last one's come
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
+    @property
+    def resumable(self) -> bool:
+        """Whether an interrupted run can go on: a training can, captioning begins anew."""
+        return not (self.caption or self.n_samples)
+
+
+def check_captioning(config: Config) -> None:
+    """Refuses what is of a training alone, where pictures are captioned.
+
+    Raises:
+        InputError: if a flag is of no use.
+    """
+    check_decoding(config)
+    if config.resume or config.export or config.overfit or config.mesh:
+        raise InputError("--caption and --n-samples train nothing: leave --resume, --export, --overfit and --mesh out")
+    if config.n_samples < 0 or (config.caption and config.n_samples):
+        raise InputError("give --caption with files, or --n-samples with a number above 0 for scenes, one of the two")
+
 
 def resolved(config: Config) -> Any:
     """A `Config` with every None that means a default replaced (hence Any), after a look at whether it can work.
@@ -187,8 +205,8 @@ def resolved(config: Config) -> Any:
         raise InputError(f"--cell {settings.cell} is of --model plain: leave it out with --model {settings.model}")
     if settings.model == "transformer" and settings.embed_size % settings.num_heads:
         raise InputError(f"--num-heads must divide --embed-size {settings.embed_size}, got {settings.num_heads}")
-    if settings.explain:
-        raise InputError("--explain is of --caption and --n-samples: leave it out in training")
+    for flag in [name for name in ("explain", "captioner") if getattr(settings, name) != getattr(Config, name)]:
+        raise InputError(f"--{flag} is of --caption and --n-samples: leave it out in training")
     if settings.require or settings.num_return_sequences > 1:
         raise InputError(
             "--require and --num-return-sequences are of --caption and --n-samples: leave them out in training"

@@ -112,7 +112,7 @@ def main(config: Config) -> Result:
         FloatingPointError: if an image is no longer finite; the last good checkpoint is kept.
     """
     network = load_network(config.weights)
-    settings = resolved(config, network.image_size)
+    settings = resolved(replace(config, weights=network.weights), network.image_size)  # resumed with no other
     targets = [find_class(network.class_names, words) for words in config.targets] or _favourites(network)
     names = [network.class_names[target] for target in targets]
     n_steps, tries = settings.n_steps, settings.tries

@@ -3,6 +3,7 @@
 import errno
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
@@ -62,6 +63,7 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     resolved = None
     try:
         resolved, terminal = parsed(config, program=program, description=_flowing(module.__doc__ or ""), words=words)
+        _require_seed(resolved)
         if (hosts := getattr(resolved, "hosts", None)) is not None:
             join(hosts)
         with terminal.voice(), preemptible() if _resumable(resolved) else nullcontext():
@@ -69,9 +71,9 @@ def command(main: Callable[[C], Any], config: type[C], *, args: Sequence[str] | 
     except (InputError, FloatingPointError) as error:
         _leave(str(error), MENDABLE)
     except KeyboardInterrupt:
-        _leave(f"Interrupted: {_how_to_go_on(program, resolved, words)}", INTERRUPTED)
+        _leave(f"Interrupted: {_how_to_go_on(program, resolved, words)}", INTERRUPTED, at_once=args is None)
     except Preempted:
-        _leave(f"Preempted: {_how_to_go_on(program, resolved, words)}", PREEMPTED)
+        _leave(f"Preempted: {_how_to_go_on(program, resolved, words)}", PREEMPTED, at_once=args is None)
     except Exception as error:
         sentence = machine_sentence(error) or _lost_process(error, program, resolved, words)
         if sentence is None:
@@ -192,6 +194,12 @@ def _lost_process(error: Exception, program: str, config: Any, words: Sequence[s
     )
 
 
+def _require_seed(config: Any) -> None:
+    seed = getattr(config, "seed", 0)
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed must be at least 0 and below 2**32, got {seed}")
+
+
 def _resumable(config: Any) -> bool:
     """Of an experiment's modes, `resumable` says whether this one can go on."""
     return hasattr(config, "resume") and getattr(config, "resumable", True)
@@ -204,7 +212,12 @@ def _how_to_go_on(program: str, config: Any, words: Sequence[str]) -> str:
     return f"go on with `{program} {again}`"
 
 
-def _leave(sentence: str, code: int) -> None:
+def _leave(sentence: str, code: int, *, at_once: bool = False) -> None:
     # One line whatever the error's text held, so that a script can show it as it is.
     print(" ".join(sentence.split()), file=sys.stderr)
+    if at_once and jax.process_count() == 1:
+        # A program that still computes may crash while the interpreter is taken down, and lose the code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     raise SystemExit(code)

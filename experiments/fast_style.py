@@ -157,6 +157,7 @@ def train(config: Config) -> Trained:
     """
     settings = resolved(config)
     network = load_network(settings.weights)
+    settings = replace(settings, weights=network.weights)  # a run that is resumed must not choose another
     files, what = crops.photographs(settings.photos)
     photographs = crops.squares(files, 2 * settings.size)
     task, styles = task_of(settings, network, photographs)

@@ -9,6 +9,21 @@ from experiments.inputs import require_number
 from jaxvision.errors import InputError
 
 CONTENT_WEIGHTS = {"transformer": 5.0, "adain": 1.0}
+OF_TRAINING = (
+    *("method", "photos", "content_weight", "style_weight", "tv_weight", "statistic", "width", "n_blocks", "n_steps"),
+    *(
+        "batch_size",
+        "learning_rate",
+        "clip",
+        "checkpoint_every",
+        "async_checkpoints",
+        "seed",
+        "export",
+        "mesh",
+        "hosts",
+    ),
+    "resume",
+)
 
 
 @dataclass(frozen=True)
@@ -107,8 +122,9 @@ def resolved(config: Config) -> Any:
         value = getattr(config, flag)
         if not (0 <= value <= 1 and (value > 0 or flag == "alpha")):
             raise InputError(f"--{flag} must be {'from 0' if flag == 'alpha' else 'above 0, up'} to 1, got {value}")
-    if config.mode == "apply" and config.resume:
-        raise InputError("--resume goes on with a training: add --mode train, or leave it out")
+    for flag in OF_TRAINING if config.mode == "apply" else ():
+        if getattr(config, flag) != getattr(Config, flag):
+            raise InputError(f"--{flag.replace('_', '-')} is of a training: add --mode train, or leave it out")
     if config.mode == "train" and (config.content or config.network):
         flag = "content" if config.content else "network"
         hint = "the photographs of a training are named by --photos" if flag == "content" else "training begins anew"

@@ -101,6 +101,11 @@ class Config:
     resume: bool = False
     """go on with the run in --run-dir, or with the newest one; its settings must be the same"""
 
+    @property
+    def resumable(self) -> bool:
+        """Whether an interrupted run can go on: a training can, drawing begins anew."""
+        return not self.draw
+
 
 @dataclass(frozen=True)
 class Result:
@@ -162,8 +167,8 @@ def main(config: Config) -> Result:
 
 def draw_only(config: Config) -> Result:
     """A sheet and a walk of a trained generator."""
-    if config.resume or config.export:
-        raise InputError("--draw trains nothing: leave --resume and --export out")
+    if config.resume or config.export or config.mesh:
+        raise InputError("--draw trains nothing: leave --resume, --export and --mesh out")
     if config.draw < 0:
         raise InputError(f"--draw must be above 0, got {config.draw}")
     trained = load_generator(config.generator)
@@ -194,6 +199,8 @@ def resolved(config: Config) -> Any:
         >>> resolved(Config(objective="wgan_gp", network="dcgan")).gp_weight
         (10.0,)
     """
+    if config.generator != EMBEDDED:
+        raise InputError("--generator is of --draw: leave it out in training")
     defaults = gan_training.defaults(config.objective, config.penalty)
     if config.gp_weight and defaults["penalty"] is None:
         raise InputError(

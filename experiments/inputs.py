@@ -1,5 +1,6 @@
 """What the experiments share: the pictures they look at, and what a network says of them."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -135,7 +136,7 @@ def require_number(config: Any, flag: str, *, at_least: float | None = None, abo
     value = getattr(config, flag)
     words = f"at least {at_least}" if above is None else f"above {above}"
     # "not >=" and not "<": a NaN is refused too
-    if value is not None and not (value >= at_least if above is None else value > above):
+    if value is not None and not (math.isfinite(value) and (value >= at_least if above is None else value > above)):
         raise InputError(f"--{flag.replace('_', '-')} must be {words}, got {value}")
 
 

@@ -1,7 +1,7 @@
 """The settings of a style transfer, what they are where left open, and the layers, weights and sizes they mean."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ from experiments.style_stages import (
 )
 from jaxvision.data import resized_size
 from jaxvision.errors import InputError
+
+PRESETS_OWN = ("style_scale", "n_scales", "tv_weight", "optimizer", "learning_rate")  # settings that a preset replaces
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ def resolved(config: Config) -> Any:
         raise InputError(f"--style-weights must be at least 0, got {' '.join(map(str, config.style_weights))}")
     defaults = {"size": 256, "n_steps": 400, "learning_rate": RATES[config.optimizer]}
     if config.preset:
+        fixed = {field.name: field.default for field in fields(config) if field.name in PRESETS_OWN}
+        for flag in [name for name, default in fixed.items() if getattr(config, name) != default]:
+            raise InputError(f"--{flag.replace('_', '-')} is the preset's own: leave it out, or --preset")
         defaults = {"size": PRESETS[config.preset].size, "n_steps": PRESET_STEPS}
     settings: Any = runs.filled(config, defaults | {"style_weights": (1.0,) * n_styles})
     smallest = growing(settings.size, config.n_scales, 1, "adam", RATES["adam"])[0].side

@@ -13,7 +13,7 @@ bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,11 @@ def main(config: Config) -> Result:
         InputError: if an image, a mask, a weight or the network cannot be used, or there is no run to go on with.
         FloatingPointError: if the image is no longer finite; the last good checkpoint is kept.
     """
+    if config.dry_run:
+        raise InputError("--dry-run paints nothing: from Python, estimate(config) says what a run needs")
     settings = resolved(config)
     network = load_network(settings.weights)
+    settings = replace(settings, weights=network.weights)  # a run that is resumed must not choose another
     content_path, style_paths = content_file(settings.content), style_files(settings.styles)
     content, styles = read_image(content_path), [read_image(path) for path in style_paths]
     course, sizes = course_of(settings, network), sizes_of(settings, content, styles)
@@ -189,7 +192,7 @@ def _region(path: Path, whole: tuple[int, int], size: tuple[int, int]) -> Float[
     return resize(grey, size)[..., 0]
 
 
-def at_terminal(config: Config) -> Result | None:
+def at_terminal(config: Config) -> Result | Memory:
     """`main`, or with --dry-run only what it would need."""
     if not config.dry_run:
         return main(config)
@@ -199,7 +202,7 @@ def at_terminal(config: Config) -> Result | None:
         f"{needed.temporary / 2**20:,.0f} for features and their derivatives"
         + ("" if there is None else f"; {there / 2**20:,.0f} MiB are there")
     )
-    return None
+    return needed
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ and each image. Ctrl-C leaves a run that --resume goes on with, to the same bits
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -137,7 +137,7 @@ def main(config: Config) -> Result:
         FloatingPointError: if an image is no longer finite.
     """
     network = load_network(config.weights)
-    settings = resolved(config, network.image_size)
+    settings = resolved(replace(config, weights=network.weights), network.image_size)  # resumed with no other
     targets, names = _targets(network, settings)
     n, size = len(targets), settings.size
     with open_run("visualize", settings) as run:

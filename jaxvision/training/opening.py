@@ -51,7 +51,8 @@ def new_run(name: str, config: Any, *, run_dir: Path | None = None, root: str | 
         run = Run(path).hold()
         if (path / "config.json").exists():
             run.close()
-            raise InputError(f"{path} holds a run already: go on with it by --resume or choose another --run-dir")
+            hint = "go on with it by --resume or choose another" if hasattr(config, "resume") else "choose another"
+            raise InputError(f"{path} holds a run already: {hint} --run-dir")
         write_json(path / "config.json", config)
         return run
 

@@ -12,6 +12,7 @@ runs/train_classifier-001/
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import sys
@@ -287,10 +288,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any) -> str:
-    """A dataclass or a mapping as JSON; paths become words."""
-
-    def other(item: Any) -> Any:
-        return item.item() if isinstance(item, np.generic) else str(item)
-
+    """A dataclass or a mapping as JSON; paths become words, and what is no finite number, which JSON has not, null."""
     plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-    return json.dumps(plain, indent=2, default=other)
+    return json.dumps(_of_json(plain), indent=2, allow_nan=False)
+
+
+def _of_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _of_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_of_json(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

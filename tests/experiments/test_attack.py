@@ -50,6 +50,12 @@ def test_the_least_change_answers_for_every_budget(by_l2):
     assert by_l2.rows[0].median_size is None
 
 
+def test_a_median_is_written_as_the_budgets_are():
+    target = attack_subjects.subject(load_network("scenes"), (), n_samples=1, seed=0)
+    assert [attack._size(size, "linf", target) for size in (None, 2 / 255, np.inf)] == ["", "2/255", "none for half"]
+    assert attack._size(0.12345, "l2", target) == "0.1235"
+
+
 def test_files(by_l2):
     stored = json.loads((by_l2.run_dir / "result.json").read_text())
     assert stored["eps"] == pytest.approx([0.05, 20.0])

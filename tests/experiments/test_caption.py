@@ -427,14 +427,20 @@ def test_people_tell_the_truth_and_score_higher_than_a_parrot():
             "--require and --num-return-sequences are of --caption and --n-samples: leave them out in training",
         ),
         (("--temperature", "-1"), "--temperature must be 0 (the most probable words) or more, got -1.0"),
+        (("--captioner", "a.safetensors"), "--captioner is of --caption and --n-samples: leave it out in training"),
         (
             ("--n-samples", "2", "--overfit"),
-            "--caption and --n-samples train nothing: leave --resume, --export and --overfit out",
+            "--caption and --n-samples train nothing: leave --resume, --export, --overfit and --mesh out",
         ),
     ],
 )
 def test_bad_settings(refused, words, sentence):
     assert refused(caption, *words) == [sentence]
+
+
+def test_only_a_training_is_resumed():
+    assert caption.Config().resumable
+    assert not caption.Config(n_samples=2).resumable
 
 
 def test_a_picture_that_is_missing(refused, untaught, tmp_path):

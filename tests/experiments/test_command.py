@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -357,3 +358,19 @@ def test_the_list_takes_no_other_words(capsys):
     assert "do you mean python -m experiments.saliency?" in capsys.readouterr().err
     listed(["--help"])
     assert "class_visualization" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_code_of_an_interrupted_program_that_computes_is_kept(tmp_path):
+    """JAX may crash while the interpreter is taken down under a program that still runs."""
+    for seconds, number, code in ((0.5, signal.SIGTERM, 0), (1.5, signal.SIGINT, 130), (2.5, signal.SIGTERM, 0)):
+        run_dir = tmp_path / str(seconds)
+        words = ["-m", "experiments.visualize", "--weights", "scenes", "--n", "2", "--run-dir", run_dir]
+        process = subprocess.Popen([sys.executable, *map(str, words)], stderr=subprocess.PIPE, text=True)
+        while not run_dir.exists() and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(seconds)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == code, said
+        assert said.splitlines()[-1].endswith("--resume`")

@@ -190,7 +190,9 @@ def test_what_diverges_stops_with_the_last_good_checkpoint(refused, tmp_path):
         (["--beta1", "1"], "--beta1 must be 0 or more and below 1, got 1.0"),
         (["--gp-weight", "1", "2", "--objective", "r1"], "or one for each of --replicas 1, got 2"),
         (["--learning-rate", "nan"], "--learning-rate must be 0 or more, got nan"),
-        (["--draw", "8", "--resume"], "--draw trains nothing: leave --resume and --export out"),
+        (["--draw", "8", "--resume"], "--draw trains nothing: leave --resume, --export and --mesh out"),
+        (["--draw", "8", "--mesh", "data=2"], "--draw trains nothing"),
+        (["--generator", "a.safetensors"], "--generator is of --draw: leave it out in training"),
         (["--draw", "-1"], "--draw must be above 0, got -1"),
         (["--draw", "8", "--generator", "nowhere.safetensors"], "nowhere.safetensors is not there: train a generator"),
         (["--resume"], "holds no run of gan to go on with"),
@@ -200,6 +202,11 @@ def test_bad_input_is_one_sentence(words, what, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (sentence,) = refused(gan, *words)
     assert what in sentence
+
+
+def test_only_a_training_is_resumed():
+    assert gan.Config().resumable
+    assert not gan.Config(draw=8).resumable
 
 
 def test_files_of_another_kind_are_refused(untrained, refused):

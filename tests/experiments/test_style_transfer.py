@@ -98,6 +98,18 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(painted, settings, tmp_path
         assert (resumed.run_dir / name).read_bytes() == (painted.run_dir / name).read_bytes()
 
 
+def test_a_run_goes_on_with_the_network_it_began_with(settings, tmp_path, monkeypatch):
+    """Which one "auto" chooses may have changed since."""
+    config = style_transfer.Config(**settings | {"n_steps": 2, "weights": "auto"}, run_dir=tmp_path / "run")
+    load = style_transfer.load_network
+    monkeypatch.setattr(style_transfer, "load_network", lambda weights: load("scenes"))
+    style_transfer.main(config)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["weights"] == "scenes"
+    monkeypatch.setattr(style_transfer, "load_network", lambda weights: load(settings["weights"]))
+    with pytest.raises(InputError, match="was run with weights = 'scenes' and cannot go on with"):
+        style_transfer.main(dataclasses.replace(config, resume=True))
+
+
 def test_exif_and_colour_profile_of_the_content_are_kept(photograph, paint, tmp_path):
     path, profile = tmp_path / "camera.jpg", b"a profile, as opaque bytes"
     with Image.open(photograph) as image:
@@ -164,8 +176,10 @@ def test_a_size_that_does_not_fit_is_refused_before_anything_is_made(paint, tmp_
 
 def test_a_dry_run_says_what_it_needs(settings, tmp_path, capsys):
     config = style_transfer.Config(**settings, run_dir=tmp_path / "run", dry_run=True)
-    assert style_transfer.at_terminal(config) is None
+    assert style_transfer.at_terminal(config) == style_transfer.estimate(config)
     assert "for features and their derivatives" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"from Python, estimate\(config\) says what a run needs"):
+        style_transfer.main(config)
     assert not config.run_dir.exists()
     larger = dataclasses.replace(config, size=4 * SMALL["size"])
     small, large = (style_transfer.estimate(c).temporary for c in (config, larger))
@@ -248,6 +262,10 @@ def test_sizes_double_in_area():
         (["--size", "8"], "--size must be at least 32"),
         (["--n-steps", "0"], "--n-steps must be at least 1"),
         (["--n-scales", "9"], "--n-scales"),
+        (["--style-scale", "inf"], "--style-scale must be above 0, got inf"),
+        (["--seed", "-1"], "--seed must be at least 0 and below 2**32, got -1"),
+        (["--preset", "the_scream", "--tv-weight", "3"], "--tv-weight is the preset's own"),
+        (["--preset", "the_scream", "--optimizer", "lbfgs"], "--optimizer is the preset's own"),
         (["--mesh", "space=99"], "a mesh of space=99 is of 99 devices and there are 2"),
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume", "--run-dir", "nowhere"], "nowhere"),

@@ -51,6 +51,8 @@ def test_never_overwrites(tmp_path):
         pass
     with pytest.raises(InputError, match="mine holds a run already: go on with it by --resume"):
         new_run("test", Config(), run_dir=run.path)
+    with pytest.raises(InputError, match="mine holds a run already: choose another --run-dir"):
+        new_run("test", {"steps": 10}, run_dir=run.path)  # of what cannot go on
 
 
 def test_a_run_has_one_process_at_a_time(tmp_path):
@@ -130,10 +132,14 @@ def test_result_and_pictures(tmp_path):
     class Result:
         accuracy: np.floating
         path: Path
+        sizes: tuple[float, ...] = (1.0, np.inf)
 
     run = new_run("test", Config(), root=tmp_path)
     run.finish(Result(np.float32(0.5), Path("x")))
-    assert json.loads((run.path / "result.json").read_text()) == {"accuracy": 0.5, "path": "x"}
+    expected = {"accuracy": 0.5, "path": "x", "sizes": [1.0, None]}
+    assert json.loads((run.path / "result.json").read_text(), parse_constant=pytest.fail) == expected
+    run.finish(Result(np.float32(np.nan), Path("x")))
+    assert '"accuracy": null' in (run.path / "result.json").read_text()
     run.picture("loss.png").write_bytes(b"")
     assert (run.path / "pictures" / "loss.png").exists()
 
