@@ -58,7 +58,7 @@ def apgd(
         Images, success, loss and size; where there is no success, the image of the highest loss.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> import jax
@@ -114,7 +114,7 @@ def apgd_targeted(
         success, the image of the highest loss of all targets.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> import jax

@@ -12,11 +12,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxvision.adversarial.apgd import apgd, apgd_targeted
 from jaxvision.adversarial.fab import fab
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.pgd import AttackResult
 from jaxvision.adversarial.square import square
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, Keys, check_images, check_labels, example_keys
+from jaxvision.pixels import Classes, Keys, example_keys
 from jaxvision.signatures import LogitsFn
 
 STAGES = ("none", "apgd", "apgd_targeted", "fab", "square")
@@ -78,7 +78,8 @@ def autoattack(
         Images, success, size and stage.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range, or it is called inside a `jax.jit`.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range, there
+            are fewer than 4 classes, or it is called inside a `jax.jit`.
 
     Example:
         >>> logits_fn = lambda images: images[:, 0, :, 0]  # four pixels, four classes
@@ -94,8 +95,7 @@ def autoattack(
     """
     if any(isinstance(x, Tracer) for x in (images, labels, eps, key)):
         raise InputError("autoattack packs the images that are left on the host: call it outside of jax.jit")
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels, least=4)  # what `targeted_dlr_loss` compares
     budgets = check_budgets(eps, images, "eps")
     check_bounds(images, bounds)
     if batch_size < 1:

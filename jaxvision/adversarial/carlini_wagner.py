@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_bounds
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
 from jaxvision.adversarial.nearest import choose, keep_nearer
 from jaxvision.adversarial.pgd import AttackResult
 from jaxvision.adversarial.sizes import l2_size, over_images
 from jaxvision.adversarial.tradeoff import Plan, Search, advance, begin, check_plan
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 INSIDE = 0.9999  # of the way from the middle to a bound, where a value that lies on it begins
@@ -64,7 +64,7 @@ def carlini_wagner(
         already, or for which nothing was found, is returned as it is.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images[:, 0, 0, 0], images[:, 0, 1, 0]], axis=1)
@@ -78,8 +78,7 @@ def carlini_wagner(
         2016, sections V and VI-A. Departures: each image ends its runs by its own loss, not by the sum over a batch;
         values on a bound begin 5e-5 of the range away from it, where the tangent has a slope; one start, not several.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     plan = check_plan(n_steps, n_searches, abort_early)
     if learning_rate <= 0 or initial_weight <= 0 or confidence < 0:
         raise InputError(

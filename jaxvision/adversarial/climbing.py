@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.norms import L2, LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult, LossFn
 from jaxvision.adversarial.sizes import over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, Keys, check_images, check_labels, example_keys, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, Keys, example_keys, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 TargetedLossFn = Callable[[Array, Array, Array], Array]
@@ -58,7 +58,7 @@ def climb(
         Images, success, loss and size.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: images[:, 0, :, 0]
@@ -67,8 +67,7 @@ def climb(
         >>> climb(LINF, 0, lambda logits, labels: -logits[:, 0], logits_fn, *arguments).success
         Array([ True], dtype=bool)
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     eps = check_budgets(eps, images, "eps")
     if norm not in (LINF, L2):
         raise InputError("norm must be LINF or L2")
@@ -141,8 +140,6 @@ def _attack(rule: _Rule, problem: _Problem, clean: Array, labels: Array, eps: Ar
     low, high = problem.bounds
     logits = problem.logits_fn(clean)
     n_classes = logits.shape[1]
-    if n_classes < 2:
-        raise InputError("logits_fn must tell at least 2 classes apart, got 1")
     others = jnp.where(jax.nn.one_hot(labels, n_classes, dtype=bool), -jnp.inf, logits)
     targets = jax.lax.top_k(others, min(max(rule.n_targets, 1), n_classes - 1))[1]  # (N, T), the likeliest first
 

@@ -10,10 +10,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_bounds
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
 from jaxvision.adversarial.sizes import l2_size, or_one, over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import check_images, check_labels, in_chunks, margin, pytree_function, target_logit
+from jaxvision.pixels import in_chunks, margin, pytree_function, target_logit
 from jaxvision.signatures import LogitsFn
 
 NUDGE = 1e-4  # added to each step, in the images' unit: beyond a boundary, and off it where there is a tie
@@ -69,7 +69,7 @@ def deepfool(
         Images, success, size and steps.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images[:, 0, 0, 0], images[:, 0, 1, 0]], axis=1)
@@ -84,8 +84,7 @@ def deepfool(
         part of every $x_t$, 1e-4 is added to the length of $r_t$, and only the `n_classes` likeliest classes count.
         The bounds are not the authors'.
     """
-    images = check_images(images)
-    check_labels(logits_fn, images, np.zeros(len(images), np.int32))  # logits_fn gives logits
+    images, _ = check_attacked(logits_fn, images, np.zeros(np.shape(images)[:1], np.int32))  # logits_fn gives logits
     if n_classes < 2 or n_steps < 0:
         raise InputError(f"expected n_classes of at least 2 and n_steps of at least 0, got {n_classes} and {n_steps}")
     limits = check_bounds(images, bounds)
@@ -119,8 +118,6 @@ def _leave(
     logits_fn: LogitsFn, n_classes: int, n_steps: ArrayLike, scale: Array, bounds: tuple[Array, Array], clean: Array
 ) -> DeepFoolResult:
     n, logits = len(clean), logits_fn(clean)
-    if logits.shape[1] < 2:
-        raise InputError("logits_fn must tell at least 2 classes apart, got 1")
     classes = jax.lax.top_k(logits, min(n_classes, logits.shape[1]))[1]  # (N, C), the prediction first
 
     def step(state: _State) -> _State:

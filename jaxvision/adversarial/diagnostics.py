@@ -8,11 +8,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_bounds
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
 from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.norms import LINF
 from jaxvision.adversarial.pgd import LossFn, pgd
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 STEP = 1e-2  # of the range: short enough for a gradient to be right, long enough for float32
@@ -72,7 +72,7 @@ def attack_diagnostics(
         Numbers in [0, 1] but for the last two, which are zero or more.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> rounded = lambda images: jnp.round(4 * images.mean(axis=(1, 2)))  # no gradient anywhere
@@ -86,8 +86,7 @@ def attack_diagnostics(
         Athalye, Carlini and Wagner, "Obfuscated gradients give a false sense of security",
         https://arxiv.org/abs/1802.00420, 2018, section 3.1.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     low, high = check_bounds(images, bounds)
     once, again = (np.asarray(logits_fn(images)) for _ in range(2))  # not compiled: random numbers would be constants
     fewer = np.asarray(logits_fn(images[: (len(images) + 1) // 2]))

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_bounds
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
 from jaxvision.adversarial.nearest import choose, keep_nearer
 from jaxvision.adversarial.pgd import AttackResult
 from jaxvision.adversarial.sizes import l1_size, over_images
 from jaxvision.adversarial.tradeoff import Plan, Search, advance, begin, check_plan
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 
@@ -66,7 +66,7 @@ def ead(
         already, or for which nothing was found, is returned as it is.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([2 * images[:, 0, 0, 0], images[:, 0, 1, 0] + 0.5], axis=1)
@@ -80,8 +80,7 @@ def ead(
         https://arxiv.org/abs/1709.04114, 2017, section 3, algorithm 1 with the L1 rule. Departure: each image ends its
         runs by its own loss, not by the sum over a batch.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     plan = check_plan(n_steps, n_searches, abort_early)
     if step_size <= 0 or initial_weight <= 0 or confidence < 0 or regularization < 0:
         raise InputError(

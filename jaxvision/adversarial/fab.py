@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.losses import margin_loss
 from jaxvision.adversarial.norms import L2, LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult
 from jaxvision.adversarial.planes import onto_plane
 from jaxvision.adversarial.sizes import over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function, target_logit
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function, target_logit
 from jaxvision.signatures import LogitsFn
 
 NEAREST = 1e-8  # a distance to the boundary is at least this, so that two of zero can be weighed
@@ -66,7 +66,7 @@ def fab(
         where there is no success, the image itself.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images[:, 0, 0, 0], images[:, 0, 1, 0]], axis=1)
@@ -81,8 +81,7 @@ def fab(
         robustness with an ensemble of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020,
         section 5: aimed at classes in turn. Departures: no restarts from random points, no last search by halving.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     eps = check_budgets(eps, images, "eps")
     if norm not in (LINF, L2):
         raise InputError("norm must be LINF or L2")
@@ -130,8 +129,6 @@ def _attack(norm: Norm, n_targets: int, problem: _Problem, clean: Array, labels:
     low, high = problem.bounds
     logits = problem.logits_fn(clean)
     n_classes = logits.shape[1]
-    if n_classes < 2:
-        raise InputError("logits_fn must tell at least 2 classes apart, got 1")
     others = jnp.where(jax.nn.one_hot(labels, n_classes, dtype=bool), -jnp.inf, logits)
     targets = jax.lax.top_k(others, min(n_targets, n_classes - 1))[1]  # (N, T), the likeliest first
 

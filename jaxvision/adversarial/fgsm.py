@@ -42,7 +42,7 @@ def fgsm(
         Images, success, loss and size.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> import jax.numpy as jnp

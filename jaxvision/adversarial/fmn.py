@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Int
 
 from jaxvision.adversarial.annealing import annealed
 from jaxvision.adversarial.ascent import l2_ascent
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.nearest import choose, keep_nearer
 from jaxvision.adversarial.norms import LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult
 from jaxvision.adversarial.sizes import or_one, over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 LAST_STEP = 0.01  # of the first step
@@ -68,7 +68,7 @@ def fmn(
         nothing was found, is returned as it is.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images[:, 0, 0, 0], images[:, 0, 1, 0]], axis=1)
@@ -83,8 +83,7 @@ def fmn(
         slope is the mean of the steepest 1 % of the values that can move; the last image counts as well; beyond the
         boundary by $\gamma_T$ = 0.001, so that a boundary met exactly is crossed.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     if n_steps < 1:
         raise InputError(f"expected n_steps of at least 1, got {n_steps}")
     problem = _Problem(pytree_function(logits_fn), check_bounds(images, bounds), n_steps)

@@ -7,11 +7,10 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxvision.adversarial.limits import check_attacked
 from jaxvision.pixels import (
     Classes,
     PixelProblem,
-    check_images,
-    check_labels,
     margin,
     normalized_gradient,
     optimize,
@@ -72,7 +71,7 @@ def fooling_image(
         Images, success, steps and trace.
 
     Raises:
-        InputError: if images, targets or logits have the wrong shape, type or range.
+        InputError: if images, targets or logits have the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> import jax.numpy as jnp
@@ -88,8 +87,7 @@ def fooling_image(
         https://arxiv.org/abs/1412.6572, 2014: the gradient finds them. Stanford CS231n, assignment 3, "Network
         visualization": this rule. Departure from Szegedy et al.: no penalty on the distance, no box.
     """
-    images = check_images(images)
-    targets = check_labels(logits_fn, images, targets, name="targets")
+    images, targets = check_attacked(logits_fn, images, targets, name="targets")
     problem = fooling_problem(logits_fn, targets, learning_rate=learning_rate, score=score, project=project)
     result = optimize(problem, images, n_steps=n_steps)
     return FoolingResult(result.images, result.stopped, result.steps, result.trace)

@@ -1,15 +1,60 @@
 """What an attack may do: how far from the image, and between which values."""
 
+import operator
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
+from jaxvision.pixels import Classes, check_images, check_labels, pytree_function
+from jaxvision.signatures import LogitsFn
 
 Bounds = tuple[ArrayLike, ArrayLike]
 """The lowest and the highest value of an image: numbers, or one for each channel `(C,)`."""
+
+
+def check_attacked(
+    logits_fn: LogitsFn, images: ArrayLike, labels: Classes, *, name: str = "labels", least: int = 2
+) -> tuple[Float[Array, "n h w c"], Int[Array, " n"]]:
+    """Images and class indices that an attack can begin with, or one sentence saying what is wrong.
+
+    Half precision is refused: between 0.5 and 1 the steps of bfloat16 are 1/256, so that an attack's smaller steps
+    would be rounded away and a classifier would look robust. So would one that tells no classes apart.
+
+    Args:
+        logits_fn: images to logits.
+        images: `(N, H, W, C)` float32 or float64.
+        labels: `(N,)` integers.
+        name: what the caller calls them, for the sentence.
+        least: how many classes there must be.
+
+    Returns:
+        Images, and labels as int32.
+
+    Raises:
+        InputError: as `pixels.check_images` and `pixels.check_labels`, if images are of half precision, or there are
+            too few classes.
+
+    Example:
+        >>> check_attacked(lambda images: images.mean((1, 2)), jnp.zeros((1, 2, 2, 1)), [0])
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: logits_fn must tell at least 2 classes apart, got 1
+    """
+    images = check_images(images)
+    if jnp.finfo(images.dtype).bits < 32:
+        raise InputError(
+            f"attacks need images of float32 or float64, got {images.dtype}: half precision rounds small steps away, "
+            "cast inside logits_fn instead"
+        )
+    indices = check_labels(logits_fn, images, labels, name=name)
+    n_classes = jax.eval_shape(operator.call, pytree_function(logits_fn), images).shape[1]
+    if n_classes < least:
+        raise InputError(f"logits_fn must tell at least {least} classes apart, got {n_classes}")
+    return images, indices
 
 
 def check_bounds(images: Float[Array, "n h w c"], bounds: Bounds) -> tuple[Array, Array]:

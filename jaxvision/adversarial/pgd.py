@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.norms import LINF, Norm
 from jaxvision.adversarial.sizes import l1_size, or_one, over_images
@@ -23,8 +23,6 @@ from jaxvision.pixels import (
     Classes,
     Keys,
     Transform,
-    check_images,
-    check_labels,
     example_keys,
     in_chunks,
     margin,
@@ -115,7 +113,8 @@ def pgd(
         Images, success, loss and size.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range, or a random start has no key.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range, or a
+            random start has no key.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images.sum((1, 2, 3)), 1.0 - images[:, 0, 0, 0]], axis=1)
@@ -134,8 +133,7 @@ def pgd(
         a gradient's sign is exact where the classifier is sure (`cross_entropy_loss`); within l2 and l1 the nearest
         image, not the clipped one.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     n = len(images)
     eps = check_budgets(eps, images, "eps")
     default = 2.5 / max(n_steps, 1) * eps

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.losses import margin_loss
 from jaxvision.adversarial.pgd import AttackResult, LossFn
 from jaxvision.adversarial.sizes import linf_size, over_images
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, Keys, check_images, check_labels, example_keys, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, Keys, example_keys, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10000 steps: the share of pixels is halved after each
@@ -56,7 +56,7 @@ def square(
         Images, success, loss and size (the largest change of a value).
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images.mean((1, 2, 3)), jnp.full(len(images), 0.3)], axis=1)
@@ -70,8 +70,7 @@ def square(
         random search", https://arxiv.org/abs/1912.00049, 2019, algorithms 1 and 2, and section 3.2: the shares, here
         for any number of steps. Departure: a square may touch every edge.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     eps = check_budgets(eps, images, "eps")
     if n_steps < 0:
         raise InputError(f"expected n_steps of at least 0, got {n_steps}")

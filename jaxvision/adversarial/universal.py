@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
-from jaxvision.adversarial.limits import Bounds, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
 from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.norms import LINF, Norm
 from jaxvision.adversarial.pgd import LossFn
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, check_images, check_labels, in_chunks, margin, pytree_function
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
 from jaxvision.signatures import LogitsFn
 
 
@@ -80,7 +80,7 @@ def universal_perturbation(
         Perturbation, images and success.
 
     Raises:
-        InputError: if an argument has the wrong shape, type or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range.
 
     Example:
         >>> logits_fn = lambda images: jnp.stack([images[:, 0, 0, 0], images[:, 0, 1, 0]], axis=1)
@@ -95,8 +95,7 @@ def universal_perturbation(
         adversarial perturbations", https://arxiv.org/abs/1610.08401, 2016: that there are any. Departure: the
         perturbed images are clipped to the bounds.
     """
-    images = check_images(images)
-    labels = check_labels(logits_fn, images, labels)
+    images, labels = check_attacked(logits_fn, images, labels)
     size = check_budgets(eps, images[:1], "eps")
     rate = 0.1 * size if step_size is None else check_budgets(step_size, images[:1], "step_size")
     if min(n_epochs, batch_size) < 1:
