@@ -89,7 +89,7 @@ def _expected_gradients(
             baseline, _ = sample(k)
             return (images - baseline) * gradient
 
-        return sum_over_points(logits_fn, labels, point, term, n_samples) / n_samples
+        return (sum_over_points(logits_fn, labels, point, term, n_samples) / n_samples).astype(images.dtype)
 
     return in_chunks(average, images, labels, keys)
 

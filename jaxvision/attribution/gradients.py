@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
-from jaxvision.pixels import points_per_pass, target_logit
+from jaxvision.pixels import points_per_pass, summing_dtype, target_logit
 from jaxvision.signatures import LogitsFn
 
 POINTS = (5, 2, 1)  # in a pass: 5 divides 10, 25, 50, 100 and 1,000, which then take the same memory
@@ -62,7 +62,7 @@ def sum_over_points(
         n_points: $K$, one or more, a Python number.
 
     Returns:
-        The terms' sum.
+        The terms' sum, that of half precision in float32.
 
     Raises:
         InputError: if there is no point.
@@ -86,10 +86,12 @@ def sum_over_points(
         gradients = logit_gradient(logits_fn, flat, jnp.tile(labels, size)).reshape(points.shape)
         terms = jax.vmap(term)(jnp.minimum(ks, n_points - 1), gradients)
         return jax.tree.map(
-            lambda sum_, new: sum_ + jnp.sum(_first(new, n_points - index * size), axis=0), total, terms
+            lambda sum_, new: sum_ + jnp.sum(_first(new, n_points - index * size).astype(sum_.dtype), axis=0),
+            total,
+            terms,
         )
 
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, summing_dtype(s.dtype)), shapes)
     return jax.lax.fori_loop(0, -(-n_points // size), add_pass, zeros)
 
 

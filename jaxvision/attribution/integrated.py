@@ -18,6 +18,7 @@ from jaxvision.pixels import (
     check_labels,
     in_chunks,
     pytree_function,
+    summing_dtype,
     target_logit,
 )
 from jaxvision.signatures import LogitsFn
@@ -28,7 +29,8 @@ class IntegratedGradients(NamedTuple):
 
     Attributes:
         attributions: `(N, H, W, C)`, logits: each value's share of the change.
-        delta: `(N,)`, logits: the sum of the shares less the change itself, zero for an exact integral.
+        delta: `(N,)`, logits: the sum of the shares less the change itself, zero for an exact integral; float32 where
+            the images are of half precision.
     """
 
     attributions: Float[Array, "n h w c"]
@@ -98,15 +100,24 @@ def _integrated_gradients(
     *,
     n_steps: int,
 ) -> IntegratedGradients:
-    alphas, weights = (jnp.asarray(values, images.dtype) for values in gauss_legendre(n_steps))
+    dtype = summing_dtype(images.dtype)
+    alphas, weights = (jnp.asarray(values, dtype) for values in gauss_legendre(n_steps))
 
     def integrate(images: Array, baseline: Array, labels: Array) -> IntegratedGradients:
-        way = images - baseline
-        attributions = way * sum_over_points(
-            logits_fn, labels, lambda k: baseline + alphas[k] * way, lambda k, gradient: weights[k] * gradient, n_steps
-        )
+        origin = baseline.astype(dtype)
+        way = images.astype(dtype) - origin
+
+        def point(k: Array) -> Array:
+            return (origin + alphas[k] * way).astype(images.dtype)
+
+        def term(k: Array, gradient: Array) -> Array:
+            return weights[k] * gradient.astype(dtype)
+
+        attributions = way * sum_over_points(logits_fn, labels, point, term, n_steps)
         end, start = (target_logit(logits_fn(x), labels) for x in (images, baseline))
-        return IntegratedGradients(attributions, jnp.sum(attributions, axis=(1, 2, 3)) - (end - start))
+        end, start = (x.astype(summing_dtype(x.dtype)) for x in (end, start))
+        delta = jnp.sum(attributions, axis=(1, 2, 3)) - (end - start)
+        return IntegratedGradients(attributions.astype(images.dtype), delta)
 
     return in_chunks(integrate, images, baseline, labels)
 

@@ -22,6 +22,7 @@ from jaxvision.pixels import (
     in_chunks,
     pytree_function,
     sum_over_scores,
+    summing_dtype,
     target_logit,
 )
 from jaxvision.signatures import LogitsFn
@@ -126,17 +127,18 @@ def _kernel_shap(
     score: Score,
 ) -> SegmentAttributions:
     def regress(images: Array, labels: Array, baseline: Array, segments: Array, keys: Array) -> SegmentAttributions:
+        dtype = summing_dtype(images.dtype)
         if n_samples is None:
-            draw: Coalition = functools.partial(_enumerated, len(images), n_segments, images.dtype)
+            draw: Coalition = functools.partial(_enumerated, len(images), n_segments, dtype)
         else:
-            draw = functools.partial(_paired, keys, n_segments, images.dtype)
-        empty, full = (score(logits_fn(x), labels).astype(images.dtype) for x in (baseline, images))
+            draw = functools.partial(_paired, keys, n_segments, dtype)
+        empty, full = (score(logits_fn(x), labels).astype(dtype) for x in (baseline, images))
         even = ((full - empty) / n_segments)[:, None]  # the same for each, which the regression corrects
 
         def term(k: Array, scores: Array) -> tuple[Array, Array]:
             coalition, weights = draw(k)
-            z = coalition.astype(images.dtype)
-            left = scores.astype(images.dtype) - empty - jnp.sum(z * even, axis=1)
+            z = coalition.astype(dtype)
+            left = scores.astype(dtype) - empty - jnp.sum(z * even, axis=1)
             centered = z - jnp.mean(z, axis=1, keepdims=True)  # corrections add up to zero
             weighted = weights[:, None] * centered
             return weighted[:, :, None] * centered[:, None, :], weighted * left[:, None]
@@ -151,7 +153,7 @@ def _kernel_shap(
         )
         # Along the ones the matrix is zero, and so are the corrections; so where chance repeats a few coalitions.
         corrections = jnp.einsum("nij,nj->ni", jnp.linalg.pinv(matrix, hermitian=True), vector, precision="highest")
-        values = even + corrections
+        values = (even + corrections).astype(images.dtype)
         return SegmentAttributions(values, painted(segments, values))
 
     return in_chunks(regress, images, labels, baseline, segments, keys)

@@ -20,6 +20,7 @@ from jaxvision.pixels import (
     in_chunks,
     pytree_function,
     sum_over_scores,
+    summing_dtype,
     target_probability,
 )
 from jaxvision.signatures import LogitsFn
@@ -124,13 +125,14 @@ def _lime(
     score: Score,
 ) -> SegmentAttributions:
     def regress(images: Array, labels: Array, baseline: Array, segments: Array, keys: Array) -> SegmentAttributions:
-        whole = score(logits_fn(images), labels).astype(images.dtype)
+        dtype = summing_dtype(images.dtype)
+        whole = score(logits_fn(images), labels).astype(dtype)
 
         def term(k: Array, scores: Array) -> Array:
-            z = coin_flips(keys, k, n_segments).astype(images.dtype)
+            z = coin_flips(keys, k, n_segments).astype(dtype)
             weights = proximity(z, kernel_width)
             # Near zero, so that the centring below loses little: z from its mean, scores from the whole image's.
-            row = jnp.concatenate([jnp.ones_like(z[:, :1]), z - 0.5, (scores - whole).astype(z.dtype)[:, None]], axis=1)
+            row = jnp.concatenate([jnp.ones_like(z[:, :1]), z - 0.5, (scores.astype(dtype) - whole)[:, None]], axis=1)
             return (weights[:, None] * row)[:, :, None] * row[:, None, :]
 
         sums = sum_over_scores(
@@ -143,8 +145,8 @@ def _lime(
         )
         first = sums[:, :1, 1:]
         centered = sums[:, 1:, 1:] - jnp.swapaxes(first, 1, 2) * first / sums[:, :1, :1]  # without the intercept
-        matrix = centered[:, :-1, :-1] + ridge * jnp.eye(n_segments, dtype=images.dtype)[None]
-        values = jnp.linalg.solve(matrix, centered[:, :-1, -1:])[..., 0]
+        matrix = centered[:, :-1, :-1] + ridge * jnp.eye(n_segments, dtype=dtype)[None]
+        values = jnp.linalg.solve(matrix, centered[:, :-1, -1:])[..., 0].astype(images.dtype)
         return SegmentAttributions(values, painted(segments, values))
 
     return in_chunks(regress, images, labels, baseline, segments, keys)

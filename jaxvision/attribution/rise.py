@@ -20,6 +20,7 @@ from jaxvision.pixels import (
     in_chunks,
     pytree_function,
     sum_over_scores,
+    summing_dtype,
     target_probability,
 )
 from jaxvision.signatures import LogitsFn
@@ -113,17 +114,19 @@ def _rise(
 ) -> Float[Array, "n h w"]:
     def mean(images: Array, labels: Array, baseline: Array, keys: Array) -> Array:
         _, height, width, _ = images.shape
+        dtype = summing_dtype(images.dtype)
 
         def masks(k: Array) -> Array:
-            return smooth_masks(keys, k, (height, width), cells, p_keep).astype(images.dtype)
+            return smooth_masks(keys, k, (height, width), cells, p_keep).astype(dtype)
 
         def point(k: Array) -> Array:
-            return baseline + masks(k)[..., None] * (images - baseline)
+            return baseline + masks(k).astype(images.dtype)[..., None] * (images - baseline)
 
         def term(k: Array, scores: Array) -> Array:
-            return scores.astype(images.dtype)[:, None, None] * masks(k)
+            return scores.astype(dtype)[:, None, None] * masks(k)
 
-        return sum_over_scores(logits_fn, labels, point, term, n_masks, score=score) / (n_masks * p_keep)
+        total = sum_over_scores(logits_fn, labels, point, term, n_masks, score=score)
+        return (total / (n_masks * p_keep)).astype(images.dtype)
 
     return in_chunks(mean, images, labels, baseline, keys)
 

@@ -9,7 +9,16 @@ from jaxtyping import Array, Float, Int, Key
 
 from jaxvision.attribution.gradients import logit_gradient, sum_over_points
 from jaxvision.errors import InputError
-from jaxvision.pixels import Classes, Keys, check_images, check_labels, example_keys, in_chunks, pytree_function
+from jaxvision.pixels import (
+    Classes,
+    Keys,
+    check_images,
+    check_labels,
+    example_keys,
+    in_chunks,
+    pytree_function,
+    summing_dtype,
+)
 from jaxvision.signatures import LogitsFn
 
 
@@ -116,7 +125,8 @@ def _smoothgrad(
 ) -> Float[Array, "n h w c"]:
     def mean(images: Array, labels: Array, keys: Array) -> Array:
         point = functools.partial(noisy, images, keys, noise)
-        return sum_over_points(logits_fn, labels, point, lambda k, gradient: gradient, n_samples) / n_samples
+        total = sum_over_points(logits_fn, labels, point, lambda k, gradient: gradient, n_samples)
+        return (total / n_samples).astype(images.dtype)
 
     return in_chunks(mean, images, labels, keys)
 
@@ -133,13 +143,15 @@ def _vargrad(
 ) -> Float[Array, "n h w c"]:
     def variance(images: Array, labels: Array, keys: Array) -> Array:
         point = functools.partial(noisy, images, keys, noise)
-        center = logit_gradient(logits_fn, images, labels)
+        dtype = summing_dtype(images.dtype)
+        center = logit_gradient(logits_fn, images, labels).astype(dtype)
 
         def moments(k: Array, gradient: Array) -> tuple[Array, Array]:
-            return gradient - center, (gradient - center) ** 2
+            apart = gradient.astype(dtype) - center
+            return apart, apart**2
 
         first, second = sum_over_points(logits_fn, labels, point, moments, n_samples)
-        return jnp.maximum(second / n_samples - (first / n_samples) ** 2, 0)
+        return jnp.maximum(second / n_samples - (first / n_samples) ** 2, 0).astype(images.dtype)
 
     return in_chunks(variance, images, labels, keys)
 

@@ -29,7 +29,14 @@ from jaxvision.pixels.normalize import (
     normalize,
     require_floats,
 )
-from jaxvision.pixels.points import Score, points_per_pass, scores_at_points, sum_over_scores, target_probability
+from jaxvision.pixels.points import (
+    Score,
+    points_per_pass,
+    scores_at_points,
+    sum_over_scores,
+    summing_dtype,
+    target_probability,
+)
 from jaxvision.pixels.resize import resize
 from jaxvision.pixels.settings import with_settings
 from jaxvision.pixels.transforms import Chain, FrameCrop, Pad, RandomRotation, RandomScale, Transform, chain
@@ -78,6 +85,7 @@ __all__ = [
     "start",
     "start_from_noise",
     "sum_over_scores",
+    "summing_dtype",
     "target_logit",
     "target_probability",
     "with_settings",

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Int
 
 from jaxvision.errors import InputError
@@ -39,6 +39,23 @@ def target_probability(logits: Float[Array, "n k"], labels: Int[Array, " n"]) ->
         Array([0.75], dtype=float32)
     """
     return jnp.exp(target_logit(jax.nn.log_softmax(logits), labels))
+
+
+def summing_dtype(dtype: DTypeLike) -> jnp.dtype:
+    """In which type to add up many numbers: float32 for half precision, in which a sum soon stands still.
+
+    Args:
+        dtype: of the numbers.
+
+    Returns:
+        float32 for floats of fewer bits, otherwise the same.
+
+    Example:
+        >>> summing_dtype(jnp.bfloat16), summing_dtype(jnp.float32)
+        (dtype('float32'), dtype('float32'))
+    """
+    is_half = jnp.issubdtype(dtype, jnp.floating) and jnp.finfo(dtype).bits < 32
+    return jnp.dtype(jnp.float32 if is_half else dtype)
 
 
 def scores_at_points(
@@ -99,7 +116,7 @@ def sum_over_scores(
         score: of logits and labels.
 
     Returns:
-        The terms' sum.
+        The terms' sum, that of half precision in float32.
 
     Raises:
         InputError: if there is no point.
@@ -116,16 +133,19 @@ def sum_over_scores(
         ks = _numbers(index, size, n_points)
         return jax.vmap(term)(ks, _scores(logits_fn, labels, point, score, ks))
 
+    def first(terms: Array, is_new: Array) -> Array:
+        return jnp.where(is_new.reshape(-1, *[1] * (terms.ndim - 1)), terms, 0)
+
     def add_pass(index: Int[Array, ""], total: Any) -> Any:
         is_new = index * size + jnp.arange(size, dtype=jnp.int32) < n_points
         return jax.tree.map(
-            lambda sum_, new: sum_ + jnp.sum(jnp.where(is_new.reshape(-1, *[1] * (new.ndim - 1)), new, 0), axis=0),
+            lambda sum_, new: sum_ + jnp.sum(first(new, is_new).astype(sum_.dtype), axis=0),
             total,
             pass_terms(index),
         )
 
     shapes = jax.eval_shape(pass_terms, jax.ShapeDtypeStruct((), jnp.int32))
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape[1:], s.dtype), shapes)
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape[1:], summing_dtype(s.dtype)), shapes)
     return jax.lax.fori_loop(0, n_passes, lambda index, total: add_pass(jnp.asarray(index, jnp.int32), total), zeros)
 
 

@@ -21,6 +21,7 @@ from jaxvision.pixels import (
     in_chunks,
     pytree_function,
     sum_over_scores,
+    summing_dtype,
     target_logit,
 )
 from jaxvision.signatures import LogitsFn
@@ -160,22 +161,23 @@ def _infidelity(
     score: Score,
 ) -> Float[Array, " n"]:
     def error(images: Array, labels: Array, attributions: Array, keys: Array) -> Array:
+        dtype = summing_dtype(images.dtype)
         whole = score(logits_fn(images), labels)
         taken = functools.partial(perturbations, perturb, keys, images)
 
         def moments(beta: Array, k: Array, scores: Array) -> tuple[Array, Array, Array]:
-            predicted = jnp.sum(taken(k) * attributions, axis=(1, 2, 3))
-            fall = (whole - scores).astype(images.dtype)
+            predicted = jnp.sum((taken(k) * attributions).astype(dtype), axis=(1, 2, 3))
+            fall = (whole - scores).astype(dtype)
             return predicted**2, predicted * fall, (beta * predicted - fall) ** 2
 
         def sums(beta: Array) -> tuple[Array, Array, Array]:
             term = functools.partial(moments, beta)
             return sum_over_scores(logits_fn, labels, lambda k: images - taken(k), term, n_samples, score=score)
 
-        squares, products, errors = sums(jnp.ones(len(images), images.dtype))
+        squares, products, errors = sums(jnp.ones(len(images), dtype))
         if normalize:  # a second look at the same samples: a difference of sums of squares would be mostly rounding
             _, _, errors = sums(products / jnp.where(squares == 0, 1, squares))
-        return errors / n_samples
+        return (errors / n_samples).astype(images.dtype)
 
     return in_chunks(error, images, labels, attributions, keys)
 
