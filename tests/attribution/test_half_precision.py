@@ -40,9 +40,9 @@ def constant(images):
 
 METHODS = {
     "expected": lambda images: expected_gradients(linear, images, LABELS, 0 * images, key=KEY, n_samples=2000),
-    "integrated": lambda images: integrated_gradients(square, images, LABELS, n_steps=1000).attributions,
+    "integrated": lambda images: integrated_gradients(linear, images, LABELS, n_steps=1500).attributions,
     "smoothgrad": lambda images: smoothgrad(linear, images, LABELS, key=KEY, n_samples=2000),
-    "rise": lambda images: rise(constant, images, LABELS, key=KEY, n_masks=2000, cells=2, score=target_logit),
+    "rise": lambda images: rise(constant, images, LABELS, key=KEY, n_masks=40_000, cells=2, score=target_logit),
     "lime": lambda images: lime(linear, images, LABELS, SEGMENTS, key=KEY, n_samples=900, score=target_logit).values,
     "kernel_shap": lambda images: kernel_shap(linear, images, LABELS, SEGMENTS, key=KEY, n_samples=900).maps,
 }

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxvision.errors import InputError
+from jaxvision.pixels import summing_dtype
 
 
 def spearman(a: Float[ArrayLike, "..."], b: Float[ArrayLike, "..."]) -> Float[Array, " n"]:
@@ -23,7 +24,7 @@ def spearman(a: Float[ArrayLike, "..."], b: Float[ArrayLike, "..."]) -> Float[Ar
         `(N,)` in [-1, 1], 0 where all values of one are equal.
 
     Raises:
-        InputError: if shapes differ or there is nothing to rank.
+        InputError: if shapes differ, there is nothing to rank, or values are no floats.
 
     Example:
         >>> round(spearman(jnp.array([[1.0, 2.0, 3.0]]), jnp.array([[1.0, 9.0, 4.0]])).item(), 3)
@@ -38,12 +39,15 @@ def spearman(a: Float[ArrayLike, "..."], b: Float[ArrayLike, "..."]) -> Float[Ar
         raise InputError(
             f"a and b must share a shape (N, ...) with values to rank, got {first.shape} and {second.shape}"
         )
+    if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in (first, second)):
+        raise InputError(f"a and b must be floats, got {first.dtype} and {second.dtype}: give them as x.astype(float)")
     return _spearman(first.reshape(len(first), -1), second.reshape(len(second), -1))
 
 
 @jax.jit
 def _spearman(a: Float[Array, "n v"], b: Float[Array, "n v"]) -> Float[Array, " n"]:
-    return pearson(_ranks(a).astype(a.dtype), _ranks(b).astype(a.dtype))
+    dtype = summing_dtype(a.dtype)  # half precision cannot count so far
+    return pearson(_ranks(a, dtype), _ranks(b, dtype)).astype(a.dtype)
 
 
 def pearson(a: Float[Array, "n v"], b: Float[Array, "n v"]) -> Float[Array, " n"]:
@@ -71,12 +75,12 @@ def pearson(a: Float[Array, "n v"], b: Float[Array, "n v"]) -> Float[Array, " n"
     return jnp.clip(jnp.sum(units[0] * units[1], axis=1), -1, 1)
 
 
-def _ranks(values: Float[Array, "n v"]) -> Float[Array, "n v"]:
+def _ranks(values: Float[Array, "n v"], dtype: jnp.dtype) -> Float[Array, "n v"]:
     """How many are smaller, and half of those equal."""
 
     def one(row: Array) -> Array:
         ordered = jnp.sort(row)
         before, upto = (jnp.searchsorted(ordered, row, side=side) for side in ("left", "right"))
-        return (before + upto).astype(row.dtype) / 2
+        return (before + upto).astype(dtype) / 2
 
     return jax.vmap(one)(values)
