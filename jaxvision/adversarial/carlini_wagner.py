@@ -129,7 +129,7 @@ def _carlini_wagner(
 def _nearest(targeted: bool, problem: _Problem, clean: Array, labels: Array, weights: Array) -> AttackResult:
     (low, high), plan, sign = problem.bounds, problem.plan, (-1 if targeted else 1)
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    start = jnp.arctanh(INSIDE * (clean - middle) / half)
+    start = jnp.arctanh(INSIDE * (clean - middle) / jnp.where(half > 0, half, 1))  # equal bounds leave one value
 
     def objective(w: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
         images = jnp.clip(middle + half * jnp.tanh(w), low, high)

@@ -123,6 +123,16 @@ def test_one_program_for_any_number_of_steps_and_weights():
     assert len(traces) == first
 
 
+def test_a_channel_that_cannot_move_stays_where_it_is():
+    images = IMAGES.at[..., 1].set(0.5)
+    labels = linear(images).argmax(axis=1)
+    bounds = (jnp.zeros(SHAPE[-1]).at[1].set(0.5), jnp.ones(SHAPE[-1]).at[1].set(0.5))
+    result = carlini_wagner(linear, images, labels, n_steps=200, bounds=bounds)
+    assert bool(result.success.all())
+    np.testing.assert_array_equal(result.images[..., 1], images[..., 1])
+    np.testing.assert_array_equal(linear(result.images).argmax(axis=1) != labels, result.success)
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(InputError, match="n_steps and n_searches of at least 1, got 0 and 9"):
         carlini_wagner(linear, IMAGES, LABELS, n_steps=0)
