@@ -15,7 +15,7 @@ def resize_and_pad(
     r"""One image, with some probability made smaller and put at a random place among zeros.
 
     $$ x'_{ij} = x\Bigl(\frac{i - a + 1/2}{s} - \tfrac12,\; \frac{j - b + 1/2}{s} - \tfrac12\Bigr), \qquad
-       s = \tfrac{1}{H} \mathcal{U}\{\lfloor rH \rfloor, \dots, H\}, \quad
+       s = \tfrac{1}{H} \mathcal{U}\{\max(1, \lfloor rH \rfloor), \dots, H\}, \quad
        a \sim \mathcal{U}\{0, \dots, H - sH\}, \quad b \text{ likewise} $$
 
     Between pixels the image is interpolated linearly. One program for all sizes: the small image is a product with two
@@ -52,8 +52,8 @@ def resize_and_pad(
         )
     height, width, _ = image.shape
     size_key, down_key, right_key, change_key = jax.random.split(key, 4)
-    least = int(smallest * height)
-    rows = jax.random.randint(size_key, (), min(least, height), height + 1)
+    least = max(1, int(smallest * height))
+    rows = jax.random.randint(size_key, (), least, height + 1)
     columns = jnp.maximum(1, rows * width // height)
     down = jax.random.randint(down_key, (), 0, height - rows + 1)
     right = jax.random.randint(right_key, (), 0, width - columns + 1)

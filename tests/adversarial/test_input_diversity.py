@@ -58,6 +58,14 @@ def bent(images):
     return 0.1 * jnp.sin(3 * rows) @ weights  # small, so that float32 holds the usual form of the loss
 
 
+def test_an_image_never_vanishes():
+    keys = jax.random.split(jax.random.key(5), 200)
+    image = jnp.ones((4, 4, 1))
+    changed = jax.vmap(lambda key: resize_and_pad(image, key, smallest=0.1, probability=1.0))(keys)
+    sums = changed.sum(axis=(1, 2, 3))
+    assert set(np.asarray(sums).round().tolist()) == {1.0, 4.0, 9.0, 16.0}
+
+
 def test_nesterov_takes_its_gradient_ahead():
     """Three steps in NumPy, with the gradient of one image."""
     images, label, eps, rate, mu = IMAGE[None], jnp.array([1]), 0.1, 0.04, 0.9
