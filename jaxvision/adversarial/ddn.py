@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxvision.adversarial.annealing import annealed
 from jaxvision.adversarial.ascent import l2_ascent
-from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets, check_known
 from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.nearest import choose, keep_nearer
 from jaxvision.adversarial.pgd import AttackResult
@@ -52,7 +52,7 @@ def ddn(
         labels: `(N,)` integers in `[0, K)`: the true classes, or the targets where `targeted`.
         n_steps: steps.
         initial_eps: $\epsilon_0$, in the images' unit: a number, or one for each image `(N,)`.
-        gamma: $\gamma$, between 0 and 1: a number, or one for each image.
+        gamma: $\gamma$, above 0 and below 1: a number, or one for each image.
         step_size: $\alpha_0$, in the images' unit: a number, or one for each image.
         targeted: reach the target in place of leaving the label.
         bounds: $l$ and $h$, numbers or one for each channel `(C,)`.
@@ -79,6 +79,7 @@ def ddn(
     images, labels = check_attacked(logits_fn, images, labels)
     if n_steps < 1:
         raise InputError(f"expected n_steps of at least 1, got {n_steps}")
+    check_known("gamma", gamma, "above 0 and below 1", lambda x: (x > 0) & (x < 1))
     problem = _Problem(pytree_function(logits_fn), check_bounds(images, bounds), n_steps)
     budgets = {"initial_eps": initial_eps, "gamma": gamma, "step_size": step_size}
     arrays = [check_budgets(value, images, name) for name, value in budgets.items()]

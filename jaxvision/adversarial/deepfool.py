@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_known
 from jaxvision.adversarial.sizes import l2_size, or_one, over_images
 from jaxvision.errors import InputError
 from jaxvision.pixels import in_chunks, margin, pytree_function, target_logit
@@ -87,6 +87,7 @@ def deepfool(
     images, _ = check_attacked(logits_fn, images, np.zeros(np.shape(images)[:1], np.int32))  # logits_fn gives logits
     if n_classes < 2 or n_steps < 0:
         raise InputError(f"expected n_classes of at least 2 and n_steps of at least 0, got {n_classes} and {n_steps}")
+    check_known("overshoot", overshoot, "finite", np.isfinite)
     limits = check_bounds(images, bounds)
     scale = 1 + jnp.asarray(overshoot, images.dtype)
     result = _deepfool(n_classes, pytree_function(logits_fn), images, n_steps, scale, limits)

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets, check_known
 from jaxvision.adversarial.losses import margin_loss
 from jaxvision.adversarial.norms import L2, LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult
@@ -89,6 +90,9 @@ def fab(
         raise InputError(
             f"expected n_target_classes of at least 1 and n_steps of at least 0, got {n_target_classes} and {n_steps}"
         )
+    for name, share in (("bias", bias), ("backward", backward)):
+        check_known(name, share, "from 0 to 1", lambda x: (x >= 0) & (x <= 1))
+    check_known("overshoot", overshoot, "1 or more and finite", lambda x: (x >= 1) & (x < np.inf))
     rates = (jnp.asarray(x, images.dtype) for x in (bias, overshoot, backward))
     problem = _Problem(pytree_function(logits_fn), check_bounds(images, bounds), n_steps, *rates)
     return jax.lax.stop_gradient(_fab(norm, n_target_classes, problem, images, labels, eps))

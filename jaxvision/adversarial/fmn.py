@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxvision.adversarial.annealing import annealed
 from jaxvision.adversarial.ascent import l2_ascent
-from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets, check_known
 from jaxvision.adversarial.nearest import choose, keep_nearer
 from jaxvision.adversarial.norms import LINF, Norm
 from jaxvision.adversarial.pgd import AttackResult
@@ -59,7 +59,7 @@ def fmn(
         norm: to be small in: `LINF`, `L2` or `L1`.
         n_steps: steps.
         step_size: $\alpha_0$, a Euclidean length in the images' unit: a number, or one for each image `(N,)`.
-        gamma: $\gamma_0$, between 0 and 1: a number, or one for each image.
+        gamma: $\gamma_0$, above 0 and below 1: a number, or one for each image.
         targeted: reach the target in place of leaving the label.
         bounds: $l$ and $h$, numbers or one for each channel `(C,)`.
 
@@ -86,6 +86,7 @@ def fmn(
     images, labels = check_attacked(logits_fn, images, labels)
     if n_steps < 1:
         raise InputError(f"expected n_steps of at least 1, got {n_steps}")
+    check_known("gamma", gamma, "above 0 and below 1", lambda x: (x > 0) & (x < 1))
     problem = _Problem(pytree_function(logits_fn), check_bounds(images, bounds), n_steps)
     rates, gammas = check_budgets(step_size, images, "step_size"), check_budgets(gamma, images, "gamma")
     return jax.lax.stop_gradient(_fmn(_Rule(norm, targeted), problem, images, labels, rates, gammas))

@@ -1,6 +1,8 @@
 """What an attack may do: how far from the image, and between which values."""
 
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -102,7 +104,7 @@ def check_budgets(values: ArrayLike, images: Float[Array, "n h w c"], name: str)
         `(N,)`.
 
     Raises:
-        InputError: if they have another shape, or one is known to be below zero.
+        InputError: if they have another shape, or one is known to be below zero or infinite.
 
     Example:
         >>> check_budgets(0.5, jnp.zeros((2, 4, 4, 3)), "eps")
@@ -112,6 +114,34 @@ def check_budgets(values: ArrayLike, images: Float[Array, "n h w c"], name: str)
     if np.shape(values) not in ((), (n,)):
         raise InputError(f"{name} must be one number or one for each image, shape ({n},), got shape {np.shape(values)}")
     array = jnp.broadcast_to(jnp.asarray(values, images.dtype), (n,))
-    if not isinstance(array, Tracer) and not bool(jnp.all(array >= 0)):
-        raise InputError(f"{name} must be zero or more, got {float(jnp.min(array))}")
+    if not isinstance(array, Tracer):
+        if not bool(jnp.all(array >= 0)):
+            raise InputError(f"{name} must be zero or more, got {float(jnp.min(array))}")
+        if not bool(jnp.all(array < jnp.inf)):
+            raise InputError(f"{name} must be finite, got inf: beyond the bounds no image goes, give their distance")
     return array
+
+
+def check_known(name: str, values: ArrayLike, range_: str, fits: Callable[[np.ndarray], Any]) -> None:
+    """One sentence where numbers are known to be out of their range; inside a `jax.jit` they may be anything.
+
+    Args:
+        name: what the caller calls them, for the sentence.
+        values: a number or numbers.
+        range_: in words, for the sentence.
+        fits: whether each of some numbers is in it.
+
+    Raises:
+        InputError: if one is not.
+
+    Example:
+        >>> check_known("share", 2.0, "above 0 and at most 1", lambda x: (x > 0) & (x <= 1))
+        Traceback (most recent call last):
+        jaxvision.errors.InputError: share must be above 0 and at most 1, got 2.0
+    """
+    if isinstance(values, Tracer):
+        return
+    numbers = np.asarray(values)
+    fitting = np.asarray(fits(numbers))
+    if not fitting.all():
+        raise InputError(f"{name} must be {range_}, got {numbers[~fitting].flat[0]}")

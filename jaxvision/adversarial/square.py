@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets
+from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds, check_budgets, check_known
 from jaxvision.adversarial.losses import margin_loss
 from jaxvision.adversarial.pgd import AttackResult, LossFn
 from jaxvision.adversarial.sizes import linf_size, over_images
@@ -74,6 +74,7 @@ def square(
     eps = check_budgets(eps, images, "eps")
     if n_steps < 0:
         raise InputError(f"expected n_steps of at least 0, got {n_steps}")
+    check_known("share", share, "above 0 and at most 1", lambda x: (x > 0) & (x <= 1))
     limits = check_bounds(images, bounds)
     search = _Search(
         pytree_function(logits_fn), pytree_function(loss), limits, n_steps, jnp.asarray(share, images.dtype)

@@ -1,6 +1,7 @@
 """SmoothGrad and VarGrad: mean and variance of the gradient around an image."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -185,8 +186,8 @@ def _check(
     """The arguments of the compiled functions, or one sentence saying what is wrong with them."""
     images = check_images(images)
     labels = check_labels(logits_fn, images, labels)
-    if noise < 0:
-        raise InputError(f"noise must be zero or more, a share of the image's range, got {noise}")
+    if not 0 <= noise < math.inf:
+        raise InputError(f"noise must be zero or more, a finite share of the image's range, got {noise}")
     if n_samples < 1:
         raise InputError(f"n_samples must be 1 or more, got {n_samples}")
     return pytree_function(logits_fn), images, labels, example_keys(key, len(images)), noise

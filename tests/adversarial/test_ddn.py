@@ -87,7 +87,7 @@ def test_it_ends_when_there_is_nothing_nearer():
 def test_bad_input_is_one_sentence():
     with pytest.raises(InputError, match="expected n_steps of at least 1, got 0"):
         ddn(linear, IMAGES, LABELS, n_steps=0)
-    with pytest.raises(InputError, match="gamma must be zero or more"):
+    with pytest.raises(InputError, match="gamma must be above 0 and below 1"):
         ddn(linear, IMAGES, LABELS, gamma=-0.1)
     with pytest.raises(InputError, match="images must lie within bounds"):
         ddn(linear, 2 * IMAGES, LABELS)

@@ -85,3 +85,49 @@ def test_one_class_is_not_robust_but_alone(attack):
 def test_one_class_has_no_boundary():
     with pytest.raises(InputError, match="at least 2 classes apart, got 1"):
         deepfool(one, IMAGE)
+
+
+WITH_EPS = [apgd, apgd_targeted, autoattack, fab, fgsm, pgd, square, universal_perturbation]
+
+
+@pytest.mark.parametrize("attack", WITH_EPS, ids=lambda attack: attack.__name__)
+def test_a_budget_without_end_is_refused(attack):
+    def four(images):
+        return jnp.concatenate([two(images), two(images) - 1], axis=1)
+
+    with pytest.raises(InputError, match="eps must be finite, got inf"):
+        attack(four, IMAGE, LABEL, **(SETTINGS[attack] | {"eps": jnp.inf}))
+
+
+@pytest.mark.parametrize(
+    ("attack", "settings", "sentence"),
+    [
+        (ddn, {"gamma": 1.0}, "gamma must be above 0 and below 1, got 1.0"),
+        (ddn, {"gamma": jnp.array([2.0])}, "gamma must be above 0 and below 1, got 2.0"),
+        (fmn, {"gamma": 0.0}, "gamma must be above 0 and below 1, got 0.0"),
+        (square, {"share": 0.0}, "share must be above 0 and at most 1, got 0.0"),
+        (square, {"share": 1.5}, "share must be above 0 and at most 1, got 1.5"),
+        (square, {"share": jnp.nan}, "share must be above 0 and at most 1, got nan"),
+        (fab, {"bias": jnp.nan}, "bias must be from 0 to 1, got nan"),
+        (fab, {"backward": 1.5}, "backward must be from 0 to 1, got 1.5"),
+        (fab, {"overshoot": 0.5}, "overshoot must be 1 or more and finite, got 0.5"),
+        (fab, {"overshoot": jnp.inf}, "overshoot must be 1 or more and finite, got inf"),
+    ],
+)
+def test_a_number_beyond_its_range_is_one_sentence(attack, settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        attack(two, IMAGE, LABEL, **(SETTINGS[attack] | settings))
+
+
+def test_an_overshoot_without_end_is_one_sentence():
+    with pytest.raises(InputError, match="overshoot must be finite, got nan"):
+        deepfool(two, IMAGE, overshoot=jnp.nan)
+
+
+def test_three_classes_are_too_few_before_the_first_stage():
+    def never(images):
+        assert isinstance(images, jax.core.Tracer), "an attack has begun"
+        return jnp.concatenate([two(images), one(images)], axis=1)
+
+    with pytest.raises(InputError, match="at least 4 classes apart, got 3"):
+        autoattack(never, IMAGE, LABEL, eps=0.75, key=KEY)

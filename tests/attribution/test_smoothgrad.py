@@ -95,6 +95,9 @@ def test_memory_does_not_grow_with_the_samples():
 
 @pytest.mark.parametrize("method", [smoothgrad, vargrad])
 def test_bad_input_is_one_sentence(method):
+    for noise in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match=rf"noise must be zero or more, .* got {noise}"):
+            method(quadratic, IMAGES, LABELS, key=KEY, noise=noise)
     with pytest.raises(InputError, match=r"noise must be zero or more, .* got -0.1"):
         method(quadratic, IMAGES, LABELS, key=KEY, noise=-0.1)
     with pytest.raises(InputError, match="n_samples must be 1 or more, got 0"):

@@ -54,7 +54,7 @@ class SquareRemoval:
     """What a square somewhere in an image holds: taken away, the square is zero.
 
     Attributes:
-        side: of the square in pixels, at most a side of the image.
+        side: of the square in pixels, from 1 to those of the image's shorter side.
 
     Example:
         >>> SquareRemoval(1)(jax.random.key(0), jnp.ones((2, 2, 1))).sum()
@@ -66,6 +66,10 @@ class SquareRemoval:
     def __call__(self, key: PRNGKeyArray, image: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
         """The perturbation of one image."""
         height, width, _ = image.shape
+        if not 1 <= self.side <= min(height, width):
+            raise InputError(
+                f"side must be from 1 to {min(height, width)}, the pixels of the image's shorter side, got {self.side}"
+            )
         ends = jnp.array([height - self.side + 1, width - self.side + 1])
         top, left = jax.random.randint(key, (2,), 0, ends)
         rows, columns = (

@@ -111,6 +111,9 @@ def test_bad_input_is_one_sentence():
     attribute = lambda images, labels: images  # noqa: E731
     with pytest.raises(InputError, match=r"one integer for each of the 2 images, got int32 of shape \(1,\)"):
         max_sensitivity(attribute, IMAGES, np.array([1], np.int32), key=KEY)
+    for side in (0, 99):
+        with pytest.raises(InputError, match=f"side must be from 1 to 4, .* got {side}"):
+            SquareRemoval(side)(jax.random.key(0), jnp.ones((5, 4, 2)))
     with pytest.raises(InputError, match="radius must be zero or more"):
         max_sensitivity(attribute, IMAGES, LABELS, key=KEY, radius=-0.1)
     with pytest.raises(InputError, match="n_samples must be 1 or more, got 0"):
