@@ -1,5 +1,6 @@
 """Can an attack's failure be believed? Signs that a network only hides its gradients."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,8 @@ from jaxvision.adversarial.limits import Bounds, check_attacked, check_bounds
 from jaxvision.adversarial.losses import cross_entropy_loss
 from jaxvision.adversarial.norms import LINF
 from jaxvision.adversarial.pgd import LossFn, pgd
-from jaxvision.pixels import Classes, in_chunks, margin, pytree_function
+from jaxvision.errors import InputError
+from jaxvision.pixels import Classes, in_chunks, margin, pytree_function, summing_dtype
 from jaxvision.signatures import LogitsFn
 
 STEP = 1e-2  # of the range: short enough for a gradient to be right, long enough for float32
@@ -30,7 +32,7 @@ class AttackDiagnostics(NamedTuple):
         non_finite_gradients: whose gradient has a NaN or an infinity.
         does_not_climb: whose loss is no higher after a short step along the gradient's sign.
         unbroken: still right after an attack that may change every value as it likes.
-        random: how much the logits of two calls differ, over the largest logit.
+        random: how much the logits of two calls differ, over the largest logit; NaN where one is not finite.
         neighbours: how much an image's logits differ with the others in the batch, likewise.
     """
 
@@ -72,7 +74,7 @@ def attack_diagnostics(
         Numbers in [0, 1] but for the last two, which are zero or more.
 
     Raises:
-        InputError: if an argument has the wrong shape, type (half precision among them) or range.
+        InputError: if an argument has the wrong shape, type (half precision among them) or range, or there is no image.
 
     Example:
         >>> rounded = lambda images: jnp.round(4 * images.mean(axis=(1, 2)))  # no gradient anywhere
@@ -88,9 +90,12 @@ def attack_diagnostics(
     """
     images, labels = check_attacked(logits_fn, images, labels)
     low, high = check_bounds(images, bounds)
-    once, again = (np.asarray(logits_fn(images)) for _ in range(2))  # not compiled: random numbers would be constants
-    fewer = np.asarray(logits_fn(images[: (len(images) + 1) // 2]))
-    scale = max(float(np.abs(once).max()), np.finfo(once.dtype).tiny)
+    if len(images) == 0:
+        raise InputError("attack_diagnostics looks at one image or more, got none: give a few dozen")
+    half = images[: (len(images) + 1) // 2]
+    once, again, fewer = (
+        logits_fn(x) for x in (images, images, half)
+    )  # not compiled: random numbers would be constants
     function = pytree_function(logits_fn)
     right, *signs = (np.asarray(x) for x in _signs(function, pytree_function(loss), images, labels, low, high))
     eps = jnp.max(high - low)
@@ -108,8 +113,16 @@ def attack_diagnostics(
     )
     signs.append(~np.asarray(attacked.success))
     zero, non_finite, flat, unbroken = (float(sign[right].mean()) if right.any() else float("nan") for sign in signs)
-    random, neighbours = (float(np.abs(once[: len(other)] - other).max() / scale) for other in (again, fewer))
+    random, neighbours = (_difference(once[: len(other)], other, once) for other in (again, fewer))
     return AttackDiagnostics(float(right.mean()), zero, non_finite, flat, unbroken, random, neighbours)
+
+
+def _difference(one: Array, other: Array, logits: Array) -> float:
+    """The largest, over the largest of the logits; NaN where there is one."""
+    a, b, all_ = (np.asarray(x).astype(summing_dtype(x.dtype)) for x in (one, other, logits))
+    if not (np.isfinite(a).all() and np.isfinite(b).all() and np.isfinite(all_).all()):
+        return float("nan")
+    return float(np.abs(a - b).max() / max(float(np.abs(all_).max()), np.finfo(all_.dtype).tiny))
 
 
 @jax.jit
@@ -150,8 +163,8 @@ def explain(found: AttackDiagnostics) -> list[str]:
     Example:
         >>> explain(AttackDiagnostics(0.99, 0.0, 0.0, 0.01, 0.0, 0.0, 1e-7))
         []
-        >>> explain(AttackDiagnostics(0.99, 0.0, 0.0, 0.01, 0.0, 0.2, 1e-7))[0][:38]
-        'two calls give logits that differ by 2'
+        >>> explain(AttackDiagnostics(0.99, 0.0, 0.0, 0.01, 0.0, 0.2, 1e-7))[0][:57]
+        'two calls give logits that differ by 20 % of the largest:'
     """
     shares = (
         (found.zero_gradients, "have a gradient of zero everywhere", "take margin_loss or dlr_loss, or square"),
@@ -168,14 +181,26 @@ def explain(found: AttackDiagnostics) -> list[str]:
         ),
     )
     words = [f"{100 * share:.0f} % of the images {what}: {do}" for share, what, do in shares if share > FEW]
+    if found.accuracy == 0:
+        words.append(
+            "the classifier is right about none of the images, so that there is nothing to attack: look at the labels, "
+            "and at the range that it wants images in"
+        )
+    if math.isnan(found.random):
+        words.append("logits are not finite: look for an overflow, a division or a logarithm of zero")
     if found.random > ALIKE:
         words.append(
-            f"two calls give logits that differ by {100 * found.random:.1g} % of the largest: the classifier draws "
+            f"two calls give logits that differ by {_percent(found.random)} % of the largest: the classifier draws "
             "random numbers, attack the mean over many draws with keys of your own"
         )
     if found.neighbours > ALIKE:
         words.append(
-            f"logits of an image change by {100 * found.neighbours:.1g} % of the largest with the others in the batch: "
+            f"logits of an image change by {_percent(found.neighbours)} % of the largest with the others in the batch: "
             "use a classifier's inference mode, where images do not mix"
         )
     return words
+
+
+def _percent(share: float) -> str:
+    """A plain number: 20, 3, 0.2."""
+    return f"{100 * share:.0f}" if share >= 0.01 else f"{100 * share:.1g}"

@@ -50,7 +50,7 @@ def check_attacked(
     if jnp.finfo(images.dtype).bits < 32:
         raise InputError(
             f"attacks need images of float32 or float64, got {images.dtype}: half precision rounds small steps away, "
-            "cast inside logits_fn instead"
+            "cast inside logits_fn instead, and its logits back"
         )
     indices = check_labels(logits_fn, images, labels, name=name)
     n_classes = jax.eval_shape(operator.call, pytree_function(logits_fn), images).shape[1]

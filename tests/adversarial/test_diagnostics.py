@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxvision.adversarial import attack_diagnostics, explain
+from jaxvision.adversarial import AttackDiagnostics, attack_diagnostics, explain
+from jaxvision.errors import InputError
 
 IMAGES = jax.random.uniform(jax.random.key(0), (6, 4, 4, 2))
 LABELS = np.asarray(IMAGES.mean((1, 2)).argmax(1), np.int32)
@@ -65,11 +66,39 @@ def test_a_batch_that_mixes_is_noticed():
     assert any("with the others in the batch" in sentence for sentence in explain(found))
 
 
-def test_without_an_image_that_is_right_there_is_nothing_to_say():
+def test_without_an_image_that_is_right_there_is_nothing_to_attack():
     found = attack_diagnostics(honest, IMAGES, 1 - LABELS)
     assert found.accuracy == 0.0
     assert np.isnan(found[1:5]).all()
-    assert explain(found) == []
+    (sentence,) = explain(found)
+    assert sentence.startswith("the classifier is right about none of the images")
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf])
+def test_logits_that_are_no_numbers(value):
+    found = seen(lambda images: honest(images).at[:, 0].set(value))
+    assert np.isnan(found.random)
+    assert any(sentence.startswith("logits are not finite") for sentence in explain(found))
+    assert not any("two calls" in sentence or "in the batch" in sentence for sentence in explain(found))
+
+
+def test_logits_of_half_precision():
+    with jax.numpy_dtype_promotion("standard"):
+        found = seen(lambda images: honest(images).astype(jnp.bfloat16))
+    assert found.accuracy > 0
+    assert found.random == 0.0
+
+
+@pytest.mark.parametrize(("share", "words"), [(1.0, "100 %"), (0.2, "20 %"), (0.034, "3 %"), (0.002, "0.2 %")])
+def test_shares_are_plain_numbers(share, words):
+    found = AttackDiagnostics(0.99, 0.0, 0.0, 0.0, 0.0, share, share)
+    assert all(f"by {words} of the largest" in sentence for sentence in explain(found))
+    assert len(explain(found)) == 2
+
+
+def test_no_image_is_one_sentence():
+    with pytest.raises(InputError, match="one image or more, got none"):
+        attack_diagnostics(honest, IMAGES[:0], LABELS[:0])
 
 
 @pytest.mark.parametrize("n", [1, 2])
