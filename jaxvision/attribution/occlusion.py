@@ -1,6 +1,9 @@
 """Occlusion: what hiding a window costs a class."""
 
 import functools
+import operator
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +28,17 @@ from jaxvision.signatures import LogitsFn
 Extent = tuple[int, int, int]
 """Rows, columns, channels."""
 
+Sides = SupportsIndex | Sequence[SupportsIndex]
+"""One side, two or three of a window, whole numbers."""
+
 
 def occlusion(
     logits_fn: LogitsFn,
     images: Float[ArrayLike, "n h w c"],
     labels: Classes,
     *,
-    window: int | tuple[int, ...],
-    stride: int | tuple[int, ...] = 1,
+    window: Sides,
+    stride: Sides = 1,
     baseline: Num[ArrayLike, "..."] | None = None,
     score: Score = target_logit,
 ) -> Float[Array, "n h w c"]:
@@ -125,11 +131,13 @@ def _covered(side: int, size: int, step: int) -> np.ndarray:
     return (places >= starts) & (places < starts + size)
 
 
-def _extent(name: str, value: int | tuple[int, ...], n_channels: int) -> Extent:
+def _extent(name: str, value: Sides, n_channels: int) -> Extent:
     """Rows, columns and channels of a window or a stride."""
-    sides = (value, value) if isinstance(value, int) else value
+    numbers: Any = value
+    given: list[Any] = [numbers, numbers] if np.ndim(numbers) == 0 else list(numbers)
+    sides = [operator.index(side) if hasattr(side, "__index__") else 0 for side in given]  # 0: no whole number
     if len(sides) == 2:
-        sides = (*sides, n_channels)
+        sides.append(n_channels)
     if len(sides) != 3 or min(sides) < 1:
         raise InputError(
             f"{name} must be one side, (height, width) or (height, width, channels), each 1 or more, got {value}"

@@ -1,11 +1,14 @@
 """Occlusion: a loop of NumPy's over the windows."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxvision.attribution import occlusion
+from jaxvision.attribution.occlusion import _extent
 from jaxvision.errors import InputError
 from jaxvision.pixels import target_probability
 
@@ -98,6 +101,12 @@ def test_memory_does_not_grow_with_the_windows():
     assert 0 < many < 1.1 * few
 
 
+@pytest.mark.parametrize("window", [np.int64(2), [2, 2], np.array([2, 2]), (np.int32(2), 2, np.int64(3))])
+def test_whole_numbers_of_numpy_are_sides(window):
+    expected = occlusion(linear, IMAGES, LABELS, window=2, stride=2)
+    np.testing.assert_array_equal(occlusion(linear, IMAGES, LABELS, window=window, stride=np.int64(2)), expected)
+
+
 def test_bad_input_is_one_sentence():
     with pytest.raises(InputError, match=r"window \(8, 8, 3\) must fit into an image of shape .* \(7, 5, 3\)"):
         occlusion(linear, IMAGES, LABELS, window=8)
@@ -107,3 +116,5 @@ def test_bad_input_is_one_sentence():
         occlusion(linear, IMAGES, LABELS, window=2, stride=(1,))
     with pytest.raises(InputError, match=r"window must be one side, .* got 0"):
         occlusion(linear, IMAGES, LABELS, window=0)
+    with pytest.raises(InputError, match=r"window must be one side, .* got \(1\.5, 2\)"):
+        inspect.unwrap(_extent)("window", (1.5, 2), 3)

@@ -1,10 +1,12 @@
 """ROAD: remove and debias. Deletion whose holes are filled from around them, so that their outline tells nothing."""
 
 import functools
+import math
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
@@ -33,7 +35,7 @@ def road(
     maps: Float[ArrayLike, "..."],
     *,
     key: Keys,
-    shares: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+    shares: Sequence[float] | Float[Array | np.ndarray, " shares"] = (0.1, 0.3, 0.5, 0.7, 0.9),
     noise: float = 0.01,
     n_iterations: int = 100,
     score: Score = target_probability,
@@ -75,10 +77,11 @@ def road(
     images = check_images(images)
     labels = check_labels(logits_fn, images, labels)
     values = check_maps(maps, images)
-    if not shares or min(shares) <= 0 or max(shares) >= 1:
-        raise InputError(f"shares must be above 0 and below 1, one or more, got {tuple(shares)}")
-    if noise < 0:
-        raise InputError(f"noise must be zero or more, in units of the images, got {noise}")
+    parts = tuple(float(share) for share in shares)
+    if not parts or not all(0 < part < 1 for part in parts):
+        raise InputError(f"shares must be above 0 and below 1, one or more, got {parts}")
+    if not 0 <= noise < math.inf:
+        raise InputError(f"noise must be zero or more and finite, in units of the images, got {noise}")
     if n_iterations < 1:
         raise InputError(f"n_iterations must be 1 or more, got {n_iterations}")
     return _road(
@@ -88,7 +91,7 @@ def road(
         values,
         example_keys(key, len(images)),
         noise,
-        counts=tuple(round(share * values[0].size) for share in shares),
+        counts=tuple(round(share * values[0].size) for share in parts),
         n_iterations=n_iterations,
         score=score,
     )

@@ -93,8 +93,21 @@ def test_memory_does_not_grow_with_shares_and_iterations():
     assert bytes_for(40, 50) < 1.5 * bytes_for(20, 5)
 
 
+def test_shares_may_be_an_array():
+    mean = lambda images: images.mean(axis=(1, 2))  # noqa: E731
+    expected = road(mean, IMAGES, LABELS, MAPS, key=KEY, shares=(0.25, 0.5))
+    for shares in (np.array([0.25, 0.5]), jnp.array([0.25, 0.5])):
+        np.testing.assert_array_equal(road(mean, IMAGES, LABELS, MAPS, key=KEY, shares=shares), expected)
+
+
 def test_bad_input_is_one_sentence():
     mean = lambda images: images.mean(axis=(1, 2))  # noqa: E731
+    with pytest.raises(InputError, match=r"shares must be above 0 and below 1, one or more, got \(0.5, nan\)"):
+        road(mean, IMAGES, LABELS, MAPS, key=KEY, shares=(0.5, np.nan))
+    with pytest.raises(InputError, match=r"shares must be above 0 and below 1, one or more, got \(\)"):
+        road(mean, IMAGES, LABELS, MAPS, key=KEY, shares=())
+    with pytest.raises(InputError, match=r"noise must be zero or more and finite, .* got nan"):
+        road(mean, IMAGES, LABELS, MAPS, key=KEY, noise=np.nan)
     with pytest.raises(InputError, match=r"shares must be above 0 and below 1, one or more, got \(1.0,\)"):
         road(mean, IMAGES, LABELS, MAPS, key=KEY, shares=(1.0,))
     with pytest.raises(InputError, match="noise must be zero or more"):
