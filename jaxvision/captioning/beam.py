@@ -52,7 +52,7 @@ class BeamDecoded(NamedTuple):
         tokens: `(N, R, T)`, the words after START, with END where there is one, then NULL.
         scores: `(N, R)`, log-probability, less penalties of diversity, over length^length_penalty.
         log_probs: `(N, R)`, the log-probability of all words said, END among them; minus infinity, with NULL
-            throughout, where the search found fewer than R captions.
+            throughout, where the search found fewer than R captions. A hypothesis whose scores are NaN is given up.
         finished: `(N, R)`, whether END was said; otherwise the caption was cut off at the full length.
     """
 

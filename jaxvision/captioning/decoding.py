@@ -26,7 +26,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         tokens: `(N, T)`, the words after START, with END where there is one, then NULL.
-        log_probs: `(N,)`, the log-probability of all words said, END among them.
+        log_probs: `(N,)`, the log-probability of all words said, END among them; NaN where the step's scores were NaN
+            before END, with NULL from there on.
         finished: `(N,)`, whether END was said.
     """
 
@@ -132,12 +133,11 @@ def one_by_one(
         log_p = log_softmax(logits)  # (N, V)
         word = choose(jnp.where(may_be, log_p, -jnp.inf), state.position).astype(jnp.int32)
         gained = jnp.take_along_axis(log_p, word[:, None], axis=1)[:, 0]
-        word = jnp.where(finished, words.null, word)
-        so_far = Decoded(
-            tokens=tokens.at[:, state.position].set(word),
-            log_probs=log_probs + jnp.where(finished, 0.0, gained),
-            finished=finished | (word == words.end),
-        )
+        log_probs = log_probs + jnp.where(finished, 0.0, gained)
+        over = finished | jnp.isnan(log_probs)  # of scores that are NaN no word is chosen, END neither
+        finished = finished | (~over & (word == words.end))
+        word = jnp.where(over, words.null, word)
+        so_far = Decoded(tokens.at[:, state.position].set(word), log_probs, finished)
         return _State(state.position + 1, carry, word, so_far)
 
     nothing = Decoded(jnp.full((n, max_length), words.null, jnp.int32), jnp.zeros(n, dtype), jnp.zeros(n, bool))

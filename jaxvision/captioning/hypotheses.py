@@ -130,7 +130,8 @@ def search(
     def body(state: _State) -> _State:
         carry, logits = step(state.carry, state.last.reshape(-1))
         log_p = jnp.where(may_be, log_softmax(logits), -jnp.inf).reshape(n, banks.number, banks.width, n_words)
-        merit, place = choose(state.living.merit[..., None] + log_p)  # (N, M, K)
+        merit = state.living.merit[..., None] + log_p
+        merit, place = choose(jnp.where(merit > -jnp.inf, merit, -jnp.inf))  # (N, M, K); what is NaN is none
         candidates, parent, word = _extended(state, log_p, merit, place)
 
         ends = (word == words.end) | (state.position == max_length - 1)

@@ -223,6 +223,44 @@ def test_the_loop_is_left_when_all_captions_have_ended(words, decode):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{}, {"num_beam_groups": 2, "diversity_penalty": 0.5}, {"force_words_ids": (2,)}],
+    ids=["plain", "groups", "required"],
+)
+def test_a_caption_that_has_ended_outlives_scores_that_are_nan(words, options):
+    """The first row has ended after two words; the second says 3 until there is no score."""
+    likes = jnp.array([[0.0, 0.0, 9.0, 0.0], [0.0, -9.0, 0.0, 9.0]])
+
+    def step(carry, tokens):
+        row, position = carry.T.astype(jnp.int32)
+        ends = (row == 0) & (position > 0)
+        logits = jnp.where(ends[:, None], jnp.array([[0.0, 50.0, 0.0, 0.0]]), likes[row])
+        return carry + jnp.array([[0.0, 1.0]]), jnp.where(position[:, None] > 1, jnp.nan, logits)
+
+    both = jnp.array([[0.0, 0.0], [1.0, 0.0]])
+    found = beam_search(step, both, num_beams=2, **options, **words)
+    assert found.tokens[0, 0].tolist() == [2, 1, -1, -1]
+    assert np.isfinite(found.scores[0, 0])
+    assert found.finished[0, 0]
+    assert (found.tokens[1] == -1).all()
+    assert (found.scores[1] == -np.inf).all()
+    assert not np.isnan(found.scores).any()
+
+
+def test_no_word_is_chosen_by_scores_that_are_nan(words):
+    def step(carry, tokens):
+        return carry + 1, jnp.where(carry > 0, jnp.nan, jnp.array([[0.0, -9.0, 9.0, 0.0]]))
+
+    for decoded in (
+        greedy(step, jnp.zeros((1, 1)), **words),
+        sample(step, jnp.zeros((1, 1)), jax.random.key(0), top_k=1, **words),
+    ):
+        assert decoded.tokens.tolist() == [[2, -1, -1, -1]]
+        assert np.isnan(decoded.log_probs).all()
+        assert not decoded.finished.any()
+
+
+@pytest.mark.parametrize(
     ("dtype", "expected"),
     [(jnp.bfloat16, jnp.float32), pytest.param(jnp.float64, jnp.float64, marks=pytest.mark.slow)],
 )
