@@ -34,7 +34,7 @@ def over_sequence(
         state: to begin with, a pytree of `(N, H)`.
         mask: `(N, T)`, True where there is input; none: everywhere.
         segment: steps between the states that are kept for the gradient; none: every step's.
-        truncate: let no gradient pass from a segment to the one before.
+        truncate: let no gradient pass from a segment to the one before; the first passes it on to `state`.
 
     Returns:
         The states `(N, T, H)` and the last state.
@@ -60,16 +60,20 @@ def over_sequence(
         return h.transpose(1, 0, 2), state
 
     @jax.checkpoint
-    def of_segment(state: State, inputs: tuple[Array, Array | None]) -> tuple[State, Array]:
-        h, state = run(params, inputs[0], jax.lax.stop_gradient(state) if truncate else state, inputs[1])
+    def of_segment(state: State, now: tuple[tuple[Array, Array | None], Array]) -> tuple[State, Array]:
+        inputs, is_first = now
+        if truncate:
+            state = jax.tree.map(lambda s: jnp.where(is_first, s, jax.lax.stop_gradient(s)), state)
+        h, state = run(params, inputs[0], state, inputs[1])
         return state, h
 
     n_whole = n_steps // segment
     whole = jax.tree.map(lambda v: v[: n_whole * segment].reshape(n_whole, segment, *v.shape[1:]), inputs)
-    state, h = jax.lax.scan(of_segment, state, whole)  # (T / segment, segment, N, H)
+    state, h = jax.lax.scan(of_segment, state, (whole, jnp.arange(n_whole) == 0))  # (T / segment, segment, N, H)
     h = h.reshape(n_whole * segment, *h.shape[2:])
     if n_whole * segment < n_steps:
-        state, rest = of_segment(state, jax.tree.map(lambda v: v[n_whole * segment :], inputs))
+        left = jax.tree.map(lambda v: v[n_whole * segment :], inputs)
+        state, rest = of_segment(state, (left, jnp.zeros((), bool)))
         h = jnp.concatenate([h, rest])
     return h.transpose(1, 0, 2), state
 

@@ -267,6 +267,19 @@ def test_truncation_lets_no_gradient_pass():
     np.testing.assert_allclose(cut, whole, rtol=1e-6)
 
 
+@every_cell
+@pytest.mark.parametrize("n_steps", [4, 5])
+def test_truncation_leaves_the_initial_state_its_gradient(cell, n_steps):
+    """That of the first segment alone: the later ones give it none."""
+    params, state = begin(cell)
+
+    def total(state, x, **options):
+        return jnp.sum(cell.sequence(params, x, state, **options)[0])
+
+    gradient = jax.grad(total)(state, X[:, :n_steps], segment=2, truncate=True)
+    assert_close(gradient, jax.grad(total)(state, X[:, :2]))
+
+
 @slow_but_lstm
 def test_segments_need_less_memory(cell):
     params = cell.params(jax.random.key(0), 32, 32)
