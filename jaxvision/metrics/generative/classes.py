@@ -114,7 +114,7 @@ def mode_coverage(
         Shares, the number of classes reached, and the divergence.
 
     Raises:
-        InputError: if there are no labels, or one is not from 0 to K - 1.
+        InputError: if there are no labels, one is not from 0 to K - 1, or `expected` is not K numbers above zero.
 
     Example:
         >>> mode_coverage(np.array([0, 1, 1, 0]), 4)
@@ -128,6 +128,10 @@ def mode_coverage(
         raise InputError("there are no labels: give those of at least one sample")
     q = counts / counts.sum()
     p = np.ones(num_classes) if expected is None else np.asarray(expected, np.float64)
+    if p.shape != (num_classes,) or not (np.isfinite(p) & (p > 0)).all():
+        raise InputError(
+            f"expected must be a finite number above zero for each of the {num_classes} classes, got {p.tolist()}"
+        )
     p = p / p.sum()
     reached = q > 0
     divergence = float(np.sum(q[reached] * np.log(q[reached] / p[reached])))

@@ -15,8 +15,9 @@ Scalar = Float[Array | np.ndarray, ""]
 def in_float64(function: Callable[..., Array]) -> Callable[..., Scalar]:
     """A scalar function of arrays, compiled and computed in float64 without switching JAX to it.
 
-    Arguments of any float type are widened, the result has their own; so has the gradient. It can be called under
-    `jax.jit` and `jax.grad`, in 32-bit programs too. Of NumPy's arrays alone the result is NumPy's.
+    Arguments of any float type are widened, the result has their own; so has the gradient. Integers count as floats,
+    NumPy's as float64, JAX's as its default. It can be called under `jax.jit` and `jax.grad`, in 32-bit programs too.
+    Of NumPy's arrays alone the result is NumPy's.
 
     Args:
         function: float arrays to a scalar, differentiable.
@@ -50,8 +51,9 @@ def in_float64(function: Callable[..., Array]) -> Callable[..., Scalar]:
 
     @functools.wraps(function)
     def widened(*arrays: Any) -> Scalar:
+        floats = tuple(map(_as_floats, arrays))
         with jax.enable_x64(True):  # here, too: arguments that are NumPy's would be narrowed on the way in
-            value = computed(*(a if isinstance(a, jax.Array) else np.asarray(a) for a in arrays))
+            value = computed(*floats)
         return value if any(isinstance(a, jax.Array) for a in arrays) else np.asarray(value)
 
     return widened
@@ -60,6 +62,14 @@ def in_float64(function: Callable[..., Array]) -> Callable[..., Scalar]:
 def wide(array: Any) -> Array:
     """The array in float64; call it with JAX's 64 bits enabled."""
     return jnp.asarray(array).astype(jnp.float64)
+
+
+def _as_floats(array: Any) -> Any:
+    """JAX's or NumPy's array with integers as floats: a result of their own type would be cut off to an integer."""
+    array = array if isinstance(array, jax.Array) else np.asarray(array)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    return array.astype(jnp.result_type(float) if isinstance(array, jax.Array) else np.float64)
 
 
 def _common(arrays: tuple[Any, ...]) -> Any:

@@ -74,7 +74,7 @@ def kernel_distance(
         Mean and deviation.
 
     Raises:
-        InputError: if widths differ, or a set has fewer images than a subset.
+        InputError: if widths differ, there is no subset, or a set has fewer images than one.
 
     Example:
         >>> features = np.random.default_rng(0).normal(size=(60, 4))
@@ -86,6 +86,8 @@ def kernel_distance(
     """
     if subset_size < 2:
         raise InputError(f"subset_size must be at least 2, got {subset_size}")
+    if n_subsets < 1:
+        raise InputError(f"n_subsets must be at least 1, got {n_subsets}")
     check_features(real, fake, least=subset_size)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(n_subsets))
     pairs = jax.vmap(jax.random.split, out_axes=1)(keys)

@@ -1,6 +1,8 @@
 """Fréchet and kernel distances: closed forms, exact expectations, gradients, and any precision of the caller."""
 
+import inspect
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,8 @@ import scipy.linalg
 from jaxvision.errors import InputError
 from jaxvision.metrics import generative
 from jaxvision.metrics.generative import FeatureGaussian, frechet_distance, gaussian_frechet_distance, squared_mmd
+from jaxvision.metrics.generative.checks import check_features
+from jaxvision.metrics.generative.float64 import in_float64
 
 
 def features(n, d, seed, dtype=np.float64):
@@ -115,3 +119,35 @@ def test_what_cannot_be_compared_is_refused():
         squared_mmd(np.zeros((4, 3)), np.zeros((1, 3)))
     with pytest.raises(InputError, match="at least 1000 images are needed"):
         generative.kernel_distance(np.zeros((4, 3)), np.zeros((4, 3)), key=jax.random.key(0))
+    with pytest.raises(InputError, match="n_subsets must be at least 1, got 0"):
+        generative.kernel_distance(
+            np.zeros((4, 3)), np.zeros((4, 3)), key=jax.random.key(0), n_subsets=0, subset_size=2
+        )
+    with pytest.raises(InputError, match=r"features must have shape \(N, d\), got shapes \[\(4,\)\]"):
+        inspect.unwrap(check_features)(np.zeros(4))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused_unless_traced(bad):
+    good = features(6, 3, 0, np.float32)
+    broken = good.copy()
+    broken[2, 1] = bad
+    for metric in (frechet_distance, squared_mmd, partial(generative.manifold_scores, k=2)):
+        for real, fake in ((good, jnp.asarray(broken)), (broken, good)):
+            with pytest.raises(InputError, match="NaN or infinity for 1 of 6 images, first for image 2"):
+                metric(real, fake)
+    with pytest.raises(InputError, match="features must be finite"):
+        generative.feature_gaussian(broken)
+    assert np.isnan(jax.jit(squared_mmd)(good, jnp.asarray(broken)))
+
+
+def test_of_integers_the_result_is_a_float():
+    """The mean of 1 and 2, and its gradient by another argument."""
+    mean = in_float64(lambda x, y: jnp.mean(x) * jnp.sum(y))
+    whole, one = np.array([1, 2]), np.array([1])
+    for cast, dtype in ((list, np.float64), (np.asarray, np.float64), (jnp.asarray, jnp.float32)):
+        found = mean(cast(whole), cast(one))
+        assert found.dtype == dtype
+        assert found == 1.5
+    assert mean(whole, jnp.ones(1, jnp.bfloat16)).dtype == jnp.bfloat16
+    assert jax.grad(mean, 1)(jnp.asarray(whole), jnp.ones(1)) == 1.5

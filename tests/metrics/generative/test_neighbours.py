@@ -100,3 +100,6 @@ def test_classes_reached_and_missed():
         class_histogram(labels, 3)
     with pytest.raises(InputError, match="there are no labels"):
         generative.mode_coverage(np.zeros(0, int), 3)
+    for expected in (np.ones(1), np.ones(4), np.array([1.0, 0.0, 2.0, 1.0, 1.0]), np.array([1, 1, 1, 1, np.inf])):
+        with pytest.raises(InputError, match="expected must be a finite number above zero for each of the 5 classes"):
+            generative.mode_coverage(labels, 5, expected=expected)
