@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxvision.errors import InputError
 from jaxvision.metrics.captions.checks import Words, check_words
 
 MAX_ORDER = 4
@@ -56,10 +57,16 @@ def document_frequency(references: Sequence[Sequence[Words]]) -> DocumentFrequen
     Returns:
         The frequencies, for `cider_d`.
 
+    Raises:
+        InputError: if there are no images, an image has no reference, or a caption is a string.
+
     Example:
         >>> document_frequency([[["a", "cat"], ["a", "dog"]], [["a"]]]).counts["a",]
         2
     """
+    if not references:
+        raise InputError("there are no references to count n-grams in: give those of at least one image")
+    check_words([()] * len(references), references)
     counts: Counter[Ngram] = Counter()
     for captions in references:
         counts.update({ngram for words in captions for order in ngrams(words) for ngram in order})

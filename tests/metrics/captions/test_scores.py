@@ -127,6 +127,20 @@ def test_bad_input_is_a_sentence(metric, candidates, references, sentence):
         metric(candidates, references)
 
 
+@pytest.mark.parametrize(
+    ("references", "sentence"),
+    [
+        ([], "no references to count"),
+        ([[["a"]], []], "image 1 has no references"),
+        ([["a cat"]], "string where a list of words"),
+        (["a cat"], "string where a list of words"),
+    ],
+)
+def test_frequencies_of_strings_or_of_nothing_are_refused(references, sentence):
+    with pytest.raises(InputError, match=sentence):
+        document_frequency(references)
+
+
 def test_nobody_waits_for_nltk_before_bleu():
     code = "import sys, jaxvision.metrics.captions as c; c.ptb_tokenize('a cat'); sys.exit('nltk' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
