@@ -69,6 +69,7 @@ def ref_clip_score(
 
 
 def _cosine(a: Float[Array, "*n d"], b: Float[Array, "*m d"]) -> Float[Array, "..."]:
-    norms = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
-    products = jnp.sum(a * b, axis=-1)
-    return jnp.where(norms > 0, products / jnp.where(norms > 0, norms, 1.0), 0.0)
+    squares = jnp.sum(a**2, axis=-1), jnp.sum(b**2, axis=-1)
+    there = (squares[0] > 0) & (squares[1] > 0)
+    norms = [jnp.sqrt(jnp.where(there, square, 1.0)) for square in squares]  # the root has no slope at zero
+    return jnp.where(there, jnp.sum(a * b, axis=-1) / (norms[0] * norms[1]), 0.0)

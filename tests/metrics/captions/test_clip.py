@@ -24,3 +24,21 @@ def test_scores_are_those_of_numpy():
     assert found[5] == 0
     assert (both > 0).any()
     assert ref_clip_score(*arrays)[0] >= both[0]
+
+
+def test_an_embedding_that_is_zero_has_a_gradient():
+    """None of its own, and its neighbours' is that without it."""
+    v, c, r = (jax.random.normal(jax.random.key(seed), shape) for seed, shape in enumerate([(3, 8), (3, 8), (3, 2, 8)]))
+    c = v + 0.1 * c
+
+    def total(v, c, r):
+        return jnp.sum(clip_score(v, c)) + jnp.sum(ref_clip_score(v, c, r))
+
+    gradient = jax.jit(jax.grad(total, argnums=(0, 1, 2)))
+    broken = v.at[0].set(0.0), c.at[1].set(0.0), r.at[2].set(0.0)
+    found = jax.tree.map(np.asarray, gradient(*broken))
+    assert all(np.isfinite(leaf).all() for leaf in found)
+    assert not found[0][0].any()
+    assert not found[1][1].any()
+    others = np.array([0, 2])
+    np.testing.assert_allclose(gradient(v, broken[1], r)[0][others], gradient(v, c, r)[0][others], rtol=1e-5)
