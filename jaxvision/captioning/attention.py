@@ -291,5 +291,5 @@ def attention_loss(
     read, said = captions[:, :-1], captions[:, 1:]
     logits, maps = model.attend(grid, read)
     mask = said != null
-    penalty = jnp.mean(doubly_stochastic(maps, mask))
-    return temporal_softmax_loss(logits, said, mask, per_token=per_token) + balance * penalty
+    loss = temporal_softmax_loss(logits, said, mask, per_token=per_token)
+    return loss + balance * jnp.mean(doubly_stochastic(maps, mask)).astype(loss.dtype)

@@ -29,7 +29,7 @@ def temporal_softmax_loss(
         label_smoothing: $\epsilon$ in [0, 1), the share of the target that is spread over all V words.
 
     Returns:
-        A scalar; zero where no word counts.
+        A scalar, at least float32; zero where no word counts.
 
     Raises:
         InputError: if label_smoothing is not in [0, 1).
@@ -48,6 +48,7 @@ def temporal_softmax_loss(
     """
     if not 0 <= label_smoothing < 1:
         raise InputError(f"label_smoothing must be at least 0 and below 1, got {label_smoothing}")
+    logits = logits.astype(jnp.float32) if logits.dtype.itemsize < 4 else logits  # half precision overflows in sums
     log_p = jax.nn.log_softmax(logits, axis=2)  # (N, T, V)
     of_targets = jnp.take_along_axis(log_p, jnp.where(mask, targets, 0)[:, :, None], axis=2)[:, :, 0]  # (N, T)
     if label_smoothing:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxvision.captioning import temporal_softmax_loss
+from jaxvision.captioning import attention_captioner, attention_loss, temporal_softmax_loss
 
 LOGITS = jax.random.normal(jax.random.key(0), (3, 4, 5))
 TARGETS = jnp.array([[1, 4, 0, 0], [2, 0, 0, 0], [3, 3, 1, 2]])
@@ -24,6 +24,30 @@ def test_huge_scores_overflow_nothing():
     loss, gradient = jax.value_and_grad(temporal_softmax_loss)(logits, jnp.array([[1, 1]]), jnp.ones((1, 2), bool))
     assert loss == 2e4
     np.testing.assert_array_equal(gradient, [[[1, -1, 0], [0, 0, 0]]])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_the_sum_of_a_large_batch_is_in_single_precision_at_least(dtype):
+    logits, targets, mask = jnp.zeros((2048, 16, 128), dtype), jnp.zeros((2048, 16), int), jnp.ones((2048, 16), bool)
+    loss, gradient = jax.jit(jax.value_and_grad(temporal_softmax_loss))(logits, targets, mask)
+    assert loss.dtype == jnp.float32
+    np.testing.assert_allclose(loss, 16 * np.log(128), rtol=1e-5)
+    assert gradient.dtype == dtype
+
+
+def test_double_precision_is_kept():
+    with jax.enable_x64(True):
+        assert temporal_softmax_loss(LOGITS.astype(jnp.float64), TARGETS, MASK).dtype == jnp.float64
+
+
+def test_a_loss_with_a_penalty_takes_half_precision():
+    model = attention_captioner(jax.random.key(0), feature_size=4, vocabulary_size=9, embed_size=3, hidden_size=5)
+    grid = jax.random.normal(jax.random.key(1), (2, 7, 4))
+    captions = jnp.array([[1, 5, 2, 0], [1, 6, 4, 2]])
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (model, grid))
+    loss = attention_loss(*half, captions)
+    assert loss.dtype == jnp.float32
+    np.testing.assert_allclose(loss, attention_loss(model, grid, captions), rtol=0.05)
 
 
 @pytest.mark.parametrize("per_token", [False, True])
