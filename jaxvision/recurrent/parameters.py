@@ -125,5 +125,7 @@ def _weights(key: Key[Array, ""], D: int, H: int, n_gates: int, dtype: DTypeLike
             raise InputError(f"{name} must be a size of at least 1, got {size}")
     for_input, *for_gates = jax.random.split(key, 1 + n_gates)
     orthogonal = jax.nn.initializers.orthogonal()
-    Wh = jnp.concatenate([orthogonal(k, (H, H), dtype) for k in for_gates], axis=1)  # (H, G)
-    return jax.random.normal(for_input, (D, n_gates * H), dtype) / jnp.sqrt(jnp.asarray(D, dtype)), Wh
+    drawn = jnp.float32 if jnp.dtype(dtype).itemsize < 4 else dtype  # there is no QR in half precision
+    Wh = jnp.concatenate([orthogonal(k, (H, H), drawn) for k in for_gates], axis=1)  # (H, G)
+    Wx = jax.random.normal(for_input, (D, n_gates * H), drawn) / jnp.sqrt(jnp.asarray(D, drawn))
+    return Wx.astype(dtype), Wh.astype(dtype)

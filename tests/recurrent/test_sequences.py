@@ -331,6 +331,13 @@ def test_parameters_begin_orthogonal_and_with_unit_variance(cell):
         cell.params(jax.random.key(0), 4, 0)
 
 
+@every_cell
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_parameters_in_half_precision_are_those_in_single_rounded(cell, dtype):
+    found, single = (cell.params(jax.random.key(0), 5, 4, dtype=kind) for kind in (dtype, jnp.float32))
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b.astype(dtype), strict=True), found, single)
+
+
 def test_an_open_forget_gate_remembers():
     """With no input and no weights c decays by the forget gate alone."""
     params = jax.tree.map(jnp.zeros_like, lstm_params(jax.random.key(0), D, H))
