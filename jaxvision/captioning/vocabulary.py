@@ -142,13 +142,18 @@ class Vocabulary:
             One string per row, words separated by spaces; an unknown word reads `<UNK>`.
 
         Raises:
-            InputError: if an id is not in the vocabulary.
+            InputError: if ids are no table of integers, or one is not in the vocabulary.
 
         Example:
             >>> Vocabulary.build([["a", "cat"]]).decode(np.array([[4, 5, 2, 4], [1, 4, 3, 0]]))
             ['a cat', 'a <UNK>']
         """
         ids = np.asarray(ids)
+        if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
+            raise InputError(
+                f"ids must be integers (N, T), got {ids.dtype} of shape {ids.shape}: give one caption as ids[None], a "
+                "beam's as tokens[:, 0]"
+            )
         if ids.size and not 0 <= ids.min() <= ids.max() < len(self):
             raise InputError(
                 f"ids run from {ids.min()} to {ids.max()}, and the vocabulary has {len(self)} words: decode with the "

@@ -1,3 +1,4 @@
+import inspect
 import json
 
 import jax.numpy as jnp
@@ -52,6 +53,15 @@ def test_decode_is_the_way_back():
 def test_ids_of_another_vocabulary(index):
     with pytest.raises(InputError, match=f"{index}.* the vocabulary has 10 words"):
         Vocabulary.build(CAPTIONS).decode(np.array([[4, index]]))
+
+
+@pytest.mark.parametrize("ids", [np.array([4, 5]), np.full((2, 3, 5), 4), np.full((2, 5), 4.0)])
+def test_ids_that_are_no_table_of_integers(ids):
+    decode = inspect.unwrap(Vocabulary.decode)  # shapes in the signature are checked in tests only
+    with pytest.raises(
+        InputError, match=r"ids must be integers \(N, T\), got (int|float)64 of shape .* tokens\[:, 0\]"
+    ):
+        decode(Vocabulary.build(CAPTIONS), ids)
 
 
 @pytest.mark.parametrize(
