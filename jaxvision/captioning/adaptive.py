@@ -173,7 +173,7 @@ class AdaptiveCaptioner(NamedTuple):
         cells = jax.nn.relu(grid.reshape(n * n_cells, size) @ self.W_cells + self.b_cells[None])
         keys = (cells @ self.W_keys).reshape(n, n_cells, -1)
         mean = jax.nn.relu(jnp.mean(grid, axis=1) @ self.W_mean + self.b_mean[None])
-        zeros = jnp.zeros((n, hidden), grid.dtype)
+        zeros = jnp.zeros((n, hidden), jnp.promote_types(grid.dtype, self.recurrent.Wh.dtype))
         return AdaptiveCarry(
             LSTMState(zeros, zeros), OfImages(Grid(cells.reshape(n, n_cells, hidden), keys)), OfImages(mean)
         )

@@ -142,7 +142,7 @@ class TopDownCaptioner(NamedTuple):
             raise InputError(f"a grid must have shape (N, L, D) with D = {size} as W_cells has rows, got {grid.shape}")
         n, n_cells, _ = grid.shape
         keys = (grid.reshape(n * n_cells, size) @ self.W_cells + self.b[None]).reshape(n, n_cells, -1)
-        zeros = jnp.zeros((n, hidden), grid.dtype)
+        zeros = jnp.zeros((n, hidden), jnp.promote_types(grid.dtype, self.saying.Wh.dtype))
         state = LSTMState(zeros, zeros)
         return TopDownCarry(state, state, OfImages(Grid(grid, keys)), OfImages(jnp.mean(grid, axis=1)))
 

@@ -129,6 +129,16 @@ def test_a_captioner_that_looks_away_has_finite_maps_and_gradients():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_a_grid_in_half_precision_with_weights_in_single(dtype):
+    half = GRID.astype(dtype)
+    with jax.numpy_dtype_promotion("standard"):
+        logits = attend(small(), half, CAPTIONS)[0]
+        found = greedy(small().step, small().start(half), max_length=4)
+    assert logits.dtype == found.log_probs.dtype == jnp.float32
+    np.testing.assert_allclose(logits, attend(small(), GRID, CAPTIONS)[0], atol=0.1)
+
+
 def test_what_does_not_fit():
     with pytest.raises(InputError, match="D = 4 as W_cells has rows"):
         small().start(GRID[:, :, :3])
