@@ -20,7 +20,7 @@ stop at the first B captions that end (`early_stopping=True`) is not: with $\alp
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -73,7 +73,7 @@ def beam_search(
     num_return_sequences: int | None = None,
     num_beam_groups: int = 1,
     diversity_penalty: ArrayLike = 0.0,
-    force_words_ids: tuple[int, ...] = (),
+    force_words_ids: Sequence[int | Sequence[int]] = (),
     start: int = START,
     end: int = END,
     null: int = NULL,
@@ -107,7 +107,8 @@ def beam_search(
         num_return_sequences: R, captions of each row to return; none: all B.
         num_beam_groups: G, a divisor of B.
         diversity_penalty: $\lambda \ge 0$, in units of log-probability.
-        force_words_ids: words that every caption holds; not together with groups.
+        force_words_ids: words that every caption holds, each an id or, as in Hugging Face, a list of one; not together
+            with groups.
         start: read before the first word.
         end: ends a caption.
         null: fills up after the end.
@@ -141,7 +142,7 @@ def beam_search(
     sizes = check_step(step, carry, words, max_length)
     n_return = num_beams if num_return_sequences is None else num_return_sequences
     _check_numbers(num_beams, n_return, num_beam_groups, diversity_penalty, early_stopping)
-    required = tuple(dict.fromkeys(force_words_ids))
+    required = _single_words(force_words_ids)
     _check_required(required, words, sizes, max_length, num_beam_groups)
     return _beam_search(
         step,
@@ -224,15 +225,26 @@ def _divisors(length_penalty: ArrayLike | LengthPenalty, max_length: int, dtype:
     lengths = jnp.arange(1, max_length + 1, dtype=dtype)
     if callable(length_penalty):
         divisors = jnp.asarray(length_penalty(lengths), dtype)
-        sound = divisors.shape == lengths.shape and (
-            isinstance(divisors, Tracer) or bool(np.all((np.asarray(divisors) > 0) & np.isfinite(divisors)))
-        )
-        if not sound:
+        if divisors.shape != lengths.shape or not _may_divide(divisors):
             raise InputError(f"length_penalty must give a positive number for each length ({max_length},)")
         return divisors
     if not isinstance(length_penalty, Tracer) and not np.isfinite(length_penalty):
         raise InputError(f"length_penalty must be a finite number or a function of lengths, got {length_penalty}")
-    return lengths ** jnp.asarray(length_penalty, dtype)
+    divisors = lengths ** jnp.asarray(length_penalty, dtype)
+    if not _may_divide(divisors):
+        raise InputError(
+            f"length_penalty must leave length^length_penalty a positive number of {dtype} up to {max_length} words, "
+            f"got {length_penalty}: give one nearer to 0"
+        )
+    return divisors
+
+
+def _may_divide(divisors: Array) -> bool:
+    """Whether all are positive and finite; of what is traced nobody knows."""
+    if isinstance(divisors, Tracer):
+        return True
+    values = np.asarray(divisors)
+    return bool(np.all((values > 0) & np.isfinite(values)))
 
 
 def _check_numbers(
@@ -251,6 +263,20 @@ def _check_numbers(
             raise InputError("diversity_penalty is between groups: give num_beam_groups of 2 or more with it")
     if early_stopping not in (True, False, "never"):
         raise InputError(f'early_stopping must be True, False or "never", got {early_stopping!r}')
+
+
+def _single_words(force_words_ids: Sequence[int | Sequence[int]]) -> tuple[int, ...]:
+    """Each word once, in order."""
+    found = dict[int, None]()
+    for entry in force_words_ids:
+        word = entry[0] if isinstance(entry, Sequence | np.ndarray) and len(entry) == 1 else entry
+        if isinstance(word, Sequence | np.ndarray):
+            raise InputError(
+                f"force_words_ids must be single words, got {entry}: phrases and alternatives are not here, name each "
+                "word that captions must hold"
+            )
+        found[int(word)] = None
+    return tuple(found)
 
 
 def _check_required(required: tuple[int, ...], words: Words, sizes: Sizes, max_length: int, n_groups: int) -> None:

@@ -34,7 +34,7 @@ def ensemble(members: Sequence[tuple[StepFn, Any]]) -> tuple[StepFn, tuple[Any, 
         A step, a pytree that holds the members' weights, and its carry.
 
     Raises:
-        InputError: if there is no member.
+        InputError: if there is no member; from the step, if members differ in captions or words.
 
     Example:
         >>> always = lambda p: (lambda carry, tokens: (carry, jnp.log(jnp.array([p]))))
@@ -118,6 +118,10 @@ def without_repeats(
 
 def _mean(steps: tuple[StepFn, ...], carries: tuple[Any, ...], tokens: Array) -> tuple[tuple[Any, ...], Array]:
     results = [step(carry, tokens) for step, carry in zip(steps, carries, strict=True)]
+    shapes = [logits.shape for _, logits in results]
+    if len(set(shapes)) > 1:
+        listed = ", ".join(map(str, shapes))
+        raise InputError(f"captioners of an ensemble must score the same words, got logits (N, V) of shapes {listed}")
     log_p = jnp.stack([log_softmax(logits) for _, logits in results])  # (M, N, V)
     return tuple(carry for carry, _ in results), jax.nn.logsumexp(log_p, axis=0) - jnp.log(float(len(steps)))
 

@@ -81,9 +81,9 @@ def sample(
         https://arxiv.org/abs/2202.00666, 2022: typical words.
     """
     step, words = pytree_function(step), Words(start, end, null, tuple(forbidden))
-    n, n_words, _ = check_step(step, carry, words, max_length)
-    if not isinstance(temperature, Tracer) and not np.asarray(temperature) >= 0:
-        raise InputError(f"temperature must be 0 (the most probable words) or more, got {temperature}")
+    n, n_words, dtype = check_step(step, carry, words, max_length)
+    if not isinstance(temperature, Tracer) and not 0 <= np.asarray(temperature) <= float(jnp.finfo(dtype).max):
+        raise InputError(f"temperature must be a finite number, 0 (the most probable words) or more, got {temperature}")
     top_k = n_words if top_k is None else top_k
     if not 1 <= top_k <= n_words:
         raise InputError(f"top_k must be a number of words from 1 to the step's {n_words}, got {top_k}")

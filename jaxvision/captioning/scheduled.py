@@ -4,12 +4,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from jaxvision.captioning.decoding import NEVER_CHOSEN
 from jaxvision.captioning.steps import Words, check_step, log_softmax, may_be_chosen
 from jaxvision.captioning.vocabulary import END, NULL, START
+from jaxvision.errors import InputError
 from jaxvision.pixels import Keys, example_keys, pytree_function
 from jaxvision.signatures import StepFn
 
@@ -43,7 +46,7 @@ def scheduled_sampling(
         `(N, T)`; NULL stays where it is.
 
     Raises:
-        InputError: if carry, step or key do not fit.
+        InputError: if carry, step, key or rate do not fit.
 
     Example:
         >>> step = lambda carry, tokens: (carry, jnp.zeros((2, 9)).at[:, 7].set(50.0))
@@ -57,6 +60,8 @@ def scheduled_sampling(
         https://arxiv.org/abs/1506.03099, 2015, section 2.4 and algorithm of figure 1, where epsilon is the probability
         of the right word. Departure: END is not drawn.
     """
+    if not isinstance(rate, Tracer) and not 0 <= np.asarray(rate) <= 1:
+        raise InputError(f"rate must be the share of words that are drawn, in [0, 1], got {rate}")
     step, carry = jax.lax.stop_gradient((pytree_function(step), carry))
     words = Words(START, END, NULL, tuple(forbidden))
     n, n_words, _ = check_step(step, carry, words, captions.shape[1])

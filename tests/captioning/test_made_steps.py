@@ -119,10 +119,18 @@ def test_one_program_for_all_weights():
     assert len(traces) == 2  # one to look at the shapes, one to compile
 
 
+def fixed(n_words):
+    return lambda carry, tokens: (carry, jnp.zeros((len(tokens), n_words)))
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: ensemble([]), "at least one captioner"),
+        (
+            lambda: greedy(*ensemble([(fixed(4), CARRY), (fixed(5), CARRY)]), max_length=T, forbidden=()),
+            r"must score the same words, got .* shapes \(\d+, 4\), \(\d+, 5\)",
+        ),
         (lambda: with_min_length(STEP, CARRY, 0), "min_length must be"),
         (lambda: without_repeats(STEP, CARRY, 0, max_length=T), "no_repeat_ngram_size must be"),
         (lambda: without_repeats(STEP, CARRY, 2, max_length=0), "max_length must be"),

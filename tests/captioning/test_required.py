@@ -65,6 +65,13 @@ def test_a_narrow_beam_keeps_the_words_and_its_captions_their_states():
     assert (found.scores[:, 0] < plain.scores[:, 0]).all()
 
 
+def test_words_in_lists_of_one_are_the_words():
+    options = {"num_beams": 3, "max_length": 5}
+    expected = beam_search(STEP, begin(1), force_words_ids=(5, 8), **options)
+    found = beam_search(STEP, begin(1), force_words_ids=[[5], [8], [5]], **options)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 def test_words_that_the_best_captions_hold_anyway_change_nothing():
     plain = beam_search(STEP, begin(1), num_beams=8, max_length=4, num_return_sequences=1)
     word = int(plain.tokens[0, 0, 0])

@@ -82,6 +82,12 @@ def test_the_share_that_is_drawn_and_its_distribution(draw, small):
     assert (np.abs(found - expected) <= 4 * np.sqrt(expected * (1 - expected) / n) + 1e-9).all()
 
 
+@pytest.mark.parametrize("rate", [-0.1, 1.5, np.nan])
+def test_a_rate_that_is_no_share_is_refused(small, rate):
+    with pytest.raises(InputError, match=rf"rate must be the share of words that are drawn, in \[0, 1\], got {rate}"):
+        scheduled_sampling(small.step, small.start(FEATURES), CAPTIONS, jax.random.key(0), rate)
+
+
 def test_a_caption_draws_what_it_draws_alone_and_no_gradient_goes_through(draw, small):
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(5), jnp.arange(N))
     together = draw(small, FEATURES, CAPTIONS, jax.random.key(5), 0.5)
