@@ -29,8 +29,9 @@ def check_features(*features: Features, least: int = 1) -> None:
     if min(shape[0] for shape in shapes) < least:
         raise InputError(f"features of at least {least} images are needed, got shapes {shapes}: draw more")
     for array in features:
-        if not isinstance(array, Tracer) and not (finite := np.isfinite(np.asarray(array)).all(axis=1)).all():
+        broken = [] if isinstance(array, Tracer) else np.flatnonzero(~np.isfinite(np.asarray(array)).all(axis=1))
+        if len(broken):
             raise InputError(
-                f"features must be finite, got NaN or infinity for {np.sum(~finite)} of {len(finite)} images, first "
-                f"for image {np.argmin(finite)}: leave these out, or mend the network that gave them"
+                f"features must be finite, got NaN or infinity for {len(broken)} of {np.shape(array)[0]} images, first "
+                f"for image {broken[0]}: leave these out, or mend the network that gave them"
             )
