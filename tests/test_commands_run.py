@@ -116,7 +116,10 @@ def run(name, words):
         few["n_samples"] = 2
     if getattr(settings, "replicas", 1) > 2:
         few["replicas"] = 2
-    return experiment.main(dataclasses.replace(settings, **few))
+    if name == "fast_style" and settings.mode == "apply":
+        few = {"size": 64}  # the others are of a training
+    run_it = experiment.at_terminal if getattr(settings, "dry_run", False) else experiment.main
+    return run_it(dataclasses.replace(settings, **few))
 
 
 def made_by(file):
@@ -149,7 +152,7 @@ def test_a_command_runs(name, words, at_the_desk, capsys):
         if any(word in str(error) for word in ("JAXVISION_HOME", "JAXVISION_OFFLINE", "is not installed")):
             pytest.skip(str(error))
         raise
-    assert result is not None or "--dry-run" in words
+    assert result is not None
     for word in words:
         if word.endswith(".safetensors"):
             assert Path(word).is_file()
